@@ -1,0 +1,14 @@
+//! Workly's words and decisions: readings, profiles, conversations, sampling, and the types that cross to the UI.
+//!
+//! Everything here is a pure function or plain data. No I/O, no clock, no async, no llama.cpp, no Tauri: time and
+//! measurements come in as arguments, effects happen in the crates above.
+
+pub mod chat;
+pub mod device;
+pub mod model;
+pub mod problem;
+pub mod profile;
+pub mod prompt_chunks;
+pub mod sampling;
+pub mod text;
+pub mod wire;

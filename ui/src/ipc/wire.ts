@@ -1,0 +1,235 @@
+// Generated from workly-core by `cargo xtask types`. Do not edit.
+
+export const MODEL_CHANGED = "model-changed";
+
+export type Role = "system" | "user" | "assistant";
+
+export type Message = { 
+/**
+ * Who speaks.
+ */
+role: Role, 
+/**
+ * What is said, in Markdown or plain text.
+ */
+content: string, };
+
+export type Profile = "cpu_fallback" | "balanced" | "performance";
+
+export type ProblemCode = "model_missing" | "no_permission" | "not_gguf" | "model_damaged" | "unsupported_architecture" | "context_too_large" | "out_of_memory" | "empty_prompt" | "prompt_too_long" | "template_failed" | "load_failed" | "decode_failed" | "no_model" | "worker_crashed" | "worker_killed" | "worker_unresponsive" | "worker_missing" | "protocol" | "cancelled";
+
+export type Problem = { 
+/**
+ * What kind of thing went wrong.
+ */
+code: ProblemCode, 
+/**
+ * One or two plain English sentences: what happened, what to do.
+ */
+message: string, 
+/**
+ * Technical detail for a bug report: the last lines of the worker's log, an OS error.
+ */
+details?: string, };
+
+export type Sampling = { 
+/**
+ * 0 always takes the likeliest token; 1 samples what the model says; more is wilder.
+ */
+temperature: number, 
+/**
+ * Only this many of the likeliest tokens; 0: all.
+ */
+top_k: number, 
+/**
+ * Only the likeliest tokens that together reach this probability; 1: all.
+ */
+top_p: number, 
+/**
+ * Only tokens at least this likely in proportion to the likeliest; 0: all.
+ */
+min_p: number, 
+/**
+ * Divides the logits of tokens seen lately; 1: no penalty.
+ */
+repeat_penalty: number, 
+/**
+ * How many of the last tokens count as seen lately.
+ */
+repeat_last_n: number, 
+/**
+ * Fixes the draw.
+ */
+seed: number, };
+
+export type ModelInfo = { 
+/**
+ * The name in the file's header, else the file's name.
+ */
+name: string, 
+/**
+ * Architecture, such as `llama` or `gemma3`.
+ */
+architecture: string, 
+/**
+ * Number of parameters.
+ */
+parameters: number, 
+/**
+ * Size of the weights in bytes.
+ */
+size_bytes: number, 
+/**
+ * Transformer layers, without the output layer.
+ */
+layers: number, 
+/**
+ * Tokens of context the model was trained on; 0 where the file does not say.
+ */
+trained_context_tokens: number, 
+/**
+ * Tokens of context there is room for now.
+ */
+context_tokens: number, 
+/**
+ * Layers on the GPU, the output layer counted as one.
+ */
+gpu_layers: number, 
+/**
+ * The GPU that holds them, such as `llvmpipe (LLVM 15.0.6, 256 bits)`.
+ */
+gpu_device: string | null, 
+/**
+ * CPU threads that compute.
+ */
+threads: number, };
+
+export type ModelState = "stopped" | "loading" | "ready" | "generating" | "failed";
+
+export type ModelSnapshot = { 
+/**
+ * What it is doing.
+ */
+state: ModelState, 
+/**
+ * How much of the model is read, 0 to 1, while it loads.
+ */
+load_fraction: number | null, 
+/**
+ * The model, once loaded.
+ */
+model: ModelInfo | null, 
+/**
+ * The profile the model runs in.
+ */
+profile: Profile | null, 
+/**
+ * Tokens per second of the last or current answer, prompt excluded.
+ */
+tokens_per_second: number | null, 
+/**
+ * Something the user should know although it works: the GPU asked for is missing, say.
+ */
+notice: string | null, 
+/**
+ * Why it failed.
+ */
+problem: Problem | null, 
+/**
+ * Process of the worker, for diagnostics.
+ */
+worker_pid: number | null, };
+
+export type AppSnapshot = { 
+/**
+ * Version of Workly.
+ */
+version: string, 
+/**
+ * The model manager.
+ */
+model: ModelSnapshot, };
+
+export type AnswerRequest = { 
+/**
+ * The conversation so far, the question last.
+ */
+messages: Array<Message>, 
+/**
+ * How tokens are chosen; left out: Workly's defaults with a seed of its own.
+ */
+sampling?: Sampling, 
+/**
+ * Most tokens to write; left out: until the model ends or the context is full.
+ */
+max_tokens?: number, 
+/**
+ * Texts at which the answer ends.
+ */
+stop_strings: Array<string>, 
+/**
+ * Go on past the model's own end of answer.
+ */
+ignore_end: boolean, };
+
+export type StopReason = "end" | "stop_string" | "length" | "context" | "cancelled";
+
+export type AnswerStats = { 
+/**
+ * Tokens written.
+ */
+tokens: number, 
+/**
+ * Tokens per second, prompt excluded.
+ */
+tokens_per_second: number, 
+/**
+ * Tokens of the prompt.
+ */
+prompt_tokens: number, 
+/**
+ * Of those, tokens that were still in the KV cache.
+ */
+cached_prompt_tokens: number, 
+/**
+ * Milliseconds from the request to the first token.
+ */
+time_to_first_token_ms: number, 
+/**
+ * Why it ended.
+ */
+stop: StopReason, };
+
+export type AnswerEvent = { "type": "prompt", 
+/**
+ * Tokens read so far, cached ones included.
+ */
+done: number, 
+/**
+ * Tokens in all.
+ */
+total: number, 
+/**
+ * How many of the oldest turns were left out for lack of room.
+ */
+dropped_turns: number, } | { "type": "token", 
+/**
+ * Place in the answer, from 0.
+ */
+index: number, 
+/**
+ * The token's id in the model's vocabulary.
+ */
+id: number, 
+/**
+ * Text it completes; may be empty.
+ */
+text: string, 
+/**
+ * The profile that computed it.
+ */
+profile: Profile, } | { "type": "silent", 
+/**
+ * What happens and what to do.
+ */
+message: string, } | { "type": "resumed" } | { "type": "done" } & AnswerStats | { "type": "failed" } & Problem;

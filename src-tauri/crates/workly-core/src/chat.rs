@@ -110,7 +110,9 @@ fn as_value(message: &Message) -> Value {
 }
 
 fn without_system(messages: &[Message]) -> Option<Vec<Message>> {
-    let [system, user, rest @ ..] = messages else { return None };
+    let [system, user, rest @ ..] = messages else {
+        return None;
+    };
     if system.role != Role::System || user.role != Role::User {
         return None;
     }
@@ -174,6 +176,7 @@ mod tests {
         messages
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "the shape of a measure")]
     fn count_messages(messages: &[Message]) -> Result<(Vec<Message>, usize), std::convert::Infallible> {
         Ok((messages.to_vec(), messages.len()))
     }

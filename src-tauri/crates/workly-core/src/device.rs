@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use crate::profile::Profile;
+use crate::reading::Reading;
 
 /// Kind of a device, as its backend reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -46,6 +46,16 @@ impl Device {
         matches!(self.kind, DeviceKind::DiscreteGpu | DeviceKind::IntegratedGpu)
     }
 
+    /// What its backend says of its memory, as a reading; a backend knows no utilization.
+    pub fn reading(&self) -> Reading {
+        Reading {
+            vram_total: self.memory_total,
+            vram_used: self.memory_total.saturating_sub(self.memory_free),
+            vram_free: self.memory_free,
+            ..Reading::default()
+        }
+    }
+
     /// Whether it is a GPU computed in software, such as Mesa's llvmpipe.
     pub fn is_software(&self) -> bool {
         let description = self.description.to_lowercase();
@@ -78,16 +88,6 @@ pub fn choose_gpu<'a>(devices: &'a [Device], wish: &DeviceWish) -> Option<&'a De
                 || device.pci_address.as_deref().is_some_and(|address| address.eq_ignore_ascii_case(name))
                 || device.description.to_lowercase().contains(&name.to_lowercase())
         }),
-    }
-}
-
-/// The profile to start in while the model's layer plan is unknown: the seed's table, in decimal gigabytes of VRAM.
-pub fn starting_profile(gpu: Option<&Device>) -> Profile {
-    const GIGABYTE: u64 = 1_000_000_000;
-    match gpu.map(|device| device.memory_total) {
-        Some(total) if total > 6 * GIGABYTE => Profile::Performance,
-        Some(total) if total >= 4 * GIGABYTE => Profile::Balanced,
-        _ => Profile::CpuFallback,
     }
 }
 
@@ -131,18 +131,5 @@ mod tests {
             assert_eq!(choose_gpu(&devices, &DeviceWish::Named(wish.into())).unwrap().name, name);
         }
         assert_eq!(choose_gpu(&devices, &DeviceWish::Named("AMD Ryzen".into())), None, "a CPU is no GPU");
-    }
-
-    #[test]
-    fn the_seed_table_chooses_the_first_profile_by_decimal_gigabytes() {
-        let with_total = |mib: u64| {
-            let mut gpu = device("Vulkan0", DeviceKind::DiscreteGpu, "card", 1);
-            gpu.memory_total = mib << 20;
-            starting_profile(Some(&gpu))
-        };
-        assert_eq!(with_total(2048), Profile::CpuFallback);
-        assert_eq!(with_total(4096), Profile::Balanced);
-        assert_eq!(with_total(6141), Profile::Performance, "a card sold as 6 GB");
-        assert_eq!(starting_profile(None), Profile::CpuFallback);
     }
 }

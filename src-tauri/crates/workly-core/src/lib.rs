@@ -6,9 +6,14 @@
 pub mod chat;
 pub mod device;
 pub mod model;
+pub mod policy;
 pub mod problem;
 pub mod profile;
 pub mod prompt_chunks;
+pub mod reading;
 pub mod sampling;
+pub mod settings;
+pub mod simulate;
 pub mod text;
+pub mod thresholds;
 pub mod wire;

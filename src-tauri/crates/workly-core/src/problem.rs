@@ -25,6 +25,8 @@ pub enum ProblemCode {
     EmptyPrompt,
     /// The prompt alone is larger than the context.
     PromptTooLong,
+    /// A setting is outside its range.
+    InvalidSetting,
     /// The model's chat template could not be applied.
     TemplateFailed,
     /// The model file could not be loaded for another reason.
@@ -43,6 +45,8 @@ pub enum ProblemCode {
     WorkerMissing,
     /// The model process and Workly do not understand each other.
     Protocol,
+    /// A link of an answer is not opened.
+    LinkRefused,
     /// The work was called off.
     Cancelled,
 }

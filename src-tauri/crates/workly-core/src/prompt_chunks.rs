@@ -53,7 +53,7 @@ impl PromptChunks {
 }
 
 const fn previous_power_of_two(number: u32) -> u32 {
-    1 << (31 - number.leading_zeros())
+    1 << number.ilog2()
 }
 
 #[cfg(test)]

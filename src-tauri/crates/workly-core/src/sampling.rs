@@ -65,21 +65,22 @@ impl Sampling {
 #[derive(Debug)]
 pub struct Sampler {
     sampling: Sampling,
+    banned: Vec<i32>,
     penalised: Vec<f32>,
     candidates: Vec<(i32, f32)>,
 }
 
 impl Sampler {
-    /// A sampler with these settings.
-    pub fn new(sampling: Sampling) -> Self {
-        Self { sampling, penalised: Vec::new(), candidates: Vec::new() }
+    /// A sampler with these settings that never chooses the `banned` tokens.
+    pub fn new(sampling: Sampling, banned: Vec<i32>) -> Self {
+        Self { sampling, banned, penalised: Vec::new(), candidates: Vec::new() }
     }
 
     /// The token at `position` of the context, given the `logits` of the whole vocabulary and the tokens before it.
     ///
     /// Returns `None` for an empty vocabulary.
     pub fn choose(&mut self, logits: &[f32], history: &[i32], position: u64) -> Option<i32> {
-        let logits = penalise(&self.sampling, logits, history, &mut self.penalised);
+        let logits = penalise(&self.sampling, &self.banned, logits, history, &mut self.penalised);
         if self.sampling.temperature <= 0.0 {
             return likeliest(logits);
         }
@@ -98,6 +99,7 @@ fn finite(logit: f32) -> f32 {
 }
 
 /// Likelier first; of equals, the lower id, so that the order never depends on how it came about.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that sorting asks for")]
 fn by_logit_then_id(left: &(i32, f32), right: &(i32, f32)) -> std::cmp::Ordering {
     right.1.total_cmp(&left.1).then(left.0.cmp(&right.0))
 }
@@ -112,19 +114,30 @@ fn likeliest(logits: &[f32]) -> Option<i32> {
     best.map(|(id, _)| id)
 }
 
-fn penalise<'a>(sampling: &Sampling, logits: &'a [f32], history: &[i32], buffer: &'a mut Vec<f32>) -> &'a [f32] {
-    let recent = &history[history.len().saturating_sub(sampling.repeat_last_n as usize)..];
+/// The logits without the banned tokens and with repeats penalised; the very slice where there is nothing to change.
+fn penalise<'a>(
+    sampling: &Sampling,
+    banned: &[i32],
+    logits: &'a [f32],
+    history: &[i32],
+    buffer: &'a mut Vec<f32>,
+) -> &'a [f32] {
     #[expect(clippy::float_cmp, reason = "1 is the exact value that stands for no penalty")]
-    if recent.is_empty() || sampling.repeat_penalty == 1.0 {
+    let reach = if sampling.repeat_penalty == 1.0 { 0 } else { sampling.repeat_last_n as usize };
+    let recent = &history[history.len().saturating_sub(reach)..];
+    if recent.is_empty() && banned.is_empty() {
         return logits;
     }
+    let place = |token: &i32| usize::try_from(*token).ok().filter(|index| *index < logits.len());
     buffer.clear();
     buffer.extend_from_slice(logits);
-    for token in recent {
-        let Some(index) = usize::try_from(*token).ok().filter(|index| *index < logits.len()) else { continue };
+    for index in recent.iter().filter_map(place) {
         // From the untouched logit: a token seen twice is penalised once.
         let logit = logits[index];
         buffer[index] = if logit > 0.0 { logit / sampling.repeat_penalty } else { logit * sampling.repeat_penalty };
+    }
+    for index in banned.iter().filter_map(place) {
+        buffer[index] = f32::NEG_INFINITY;
     }
     buffer
 }
@@ -142,7 +155,9 @@ fn keep_top_p(candidates: &mut Vec<(i32, f32)>, top_p: f32) {
     if top_p >= 1.0 {
         return;
     }
-    let Some(&(_, highest)) = candidates.first() else { return };
+    let Some(&(_, highest)) = candidates.first() else {
+        return;
+    };
     let total: f64 = candidates.iter().map(|(_, logit)| f64::from(logit - highest).exp()).sum();
     let mut reached = 0.0;
     let mut kept = 0;
@@ -161,7 +176,9 @@ fn keep_min_p(candidates: &mut Vec<(i32, f32)>, min_p: f32) {
     if min_p <= 0.0 {
         return;
     }
-    let Some(&(_, highest)) = candidates.first() else { return };
+    let Some(&(_, highest)) = candidates.first() else {
+        return;
+    };
     let lowest = highest + min_p.ln();
     let kept = candidates.iter().take_while(|(_, logit)| *logit >= lowest).count();
     candidates.truncate(kept.max(1));
@@ -201,7 +218,7 @@ mod tests {
 
     #[test]
     fn temperature_zero_takes_the_likeliest_and_the_lower_id_of_equals() {
-        let mut sampler = Sampler::new(plain(0.0));
+        let mut sampler = Sampler::new(plain(0.0), vec![]);
         assert_eq!(sampler.choose(&[0.1, 3.0, f32::NAN, 3.0], &[], 7), Some(1));
         assert_eq!(sampler.choose(&[], &[], 0), None);
     }
@@ -209,10 +226,10 @@ mod tests {
     #[test]
     fn a_choice_depends_on_nothing_that_was_chosen_before() {
         let logits: Vec<f32> = (0..1000).map(|id| ((id * 37) % 101) as f32 / 20.0).collect();
-        let mut experienced = Sampler::new(Sampling { seed: 5, ..Sampling::default() });
+        let mut experienced = Sampler::new(Sampling { seed: 5, ..Sampling::default() }, vec![]);
         let chosen: Vec<_> = (0..200).map(|position| experienced.choose(&logits, &[1, 2, 3], position)).collect();
         for (position, expected) in (0..200).zip(&chosen) {
-            let mut fresh = Sampler::new(Sampling { seed: 5, ..Sampling::default() });
+            let mut fresh = Sampler::new(Sampling { seed: 5, ..Sampling::default() }, vec![]);
             assert_eq!(fresh.choose(&logits, &[1, 2, 3], position), *expected);
         }
         assert!(chosen.iter().any(|token| *token != chosen[0]), "positions draw different numbers");
@@ -220,7 +237,7 @@ mod tests {
 
     #[test]
     fn draws_follow_the_probabilities() {
-        let mut sampler = Sampler::new(Sampling { seed: 9, ..plain(1.0) });
+        let mut sampler = Sampler::new(Sampling { seed: 9, ..plain(1.0) }, vec![]);
         let logits = [0.5_f32.ln(), 0.3_f32.ln(), 0.2_f32.ln()];
         let mut counts = [0_u32; 3];
         for position in 0..20_000 {
@@ -235,7 +252,7 @@ mod tests {
     fn different_seeds_give_different_draws() {
         let logits = [0.0_f32; 64];
         let draws = |seed| -> Vec<_> {
-            let mut sampler = Sampler::new(Sampling { seed, ..plain(1.0) });
+            let mut sampler = Sampler::new(Sampling { seed, ..plain(1.0) }, vec![]);
             (0..32).map(|position| sampler.choose(&logits, &[], position)).collect()
         };
         assert_ne!(draws(1), draws(2));
@@ -249,7 +266,7 @@ mod tests {
             Sampling { top_p: 0.9, ..plain(5.0) },
             Sampling { min_p: 0.5, ..plain(5.0) },
         ] {
-            let mut sampler = Sampler::new(sampling.clone());
+            let mut sampler = Sampler::new(sampling.clone(), vec![]);
             for position in 0..500 {
                 assert!(sampler.choose(&logits, &[], position).unwrap() < 2, "{sampling:?}");
             }
@@ -259,11 +276,19 @@ mod tests {
     #[test]
     fn a_repeated_token_is_penalised_once_and_only_while_recent() {
         let mut sampler =
-            Sampler::new(Sampling { temperature: 0.0, repeat_penalty: 2.0, repeat_last_n: 2, ..plain(0.0) });
+            Sampler::new(Sampling { temperature: 0.0, repeat_penalty: 2.0, repeat_last_n: 2, ..plain(0.0) }, vec![]);
         assert_eq!(sampler.choose(&[3.0, 2.0], &[0, 0], 0), Some(1));
         assert_eq!(sampler.choose(&[3.0, 2.0], &[0, 9, 9], 0), Some(0));
         assert_eq!(sampler.choose(&[-1.0, -1.5], &[0], 0), Some(1), "a negative logit is pushed further down");
         assert_eq!(sampler.choose(&[3.0, 2.0], &[-7, 4000], 0), Some(0), "ids outside the vocabulary are ignored");
+    }
+
+    #[test]
+    fn a_banned_token_is_never_chosen() {
+        let mut sampler = Sampler::new(plain(1.0), vec![0, 99]);
+        for position in 0..200 {
+            assert_ne!(sampler.choose(&[9.0, 1.0, 0.5], &[], position), Some(0));
+        }
     }
 
     #[test]

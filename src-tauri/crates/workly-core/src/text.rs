@@ -44,6 +44,11 @@ impl AnswerText {
         Added { text: std::mem::replace(&mut self.held, held), stopped: false }
     }
 
+    /// Whether something is held back that the next piece, or the end, will give out.
+    pub fn is_holding(&self) -> bool {
+        !self.held.is_empty() || !self.incomplete.is_empty()
+    }
+
     /// What is left at the end: text that turned out not to be a stop string, and a replacement character for a
     /// character that was never completed.
     pub fn finish(&mut self) -> String {

@@ -172,9 +172,14 @@ pub fn typescript() -> String {
         AnswerStats::decl(&config),
         AnswerEvent::decl(&config),
     ];
-    let body: String = declarations.iter().map(|declaration| format!("\nexport {declaration}\n")).collect();
-    format!(
+    let mut source = format!(
         "// Generated from workly-core by `cargo xtask types`. Do not edit.\n\n\
-         export const MODEL_CHANGED = \"{MODEL_CHANGED}\";\n{body}"
-    )
+         export const MODEL_CHANGED = \"{MODEL_CHANGED}\";\n"
+    );
+    for declaration in declarations {
+        source.push_str("\nexport ");
+        source.push_str(&declaration);
+        source.push('\n');
+    }
+    source
 }

@@ -1,1 +1,14 @@
-//! workly-engine
+//! The worker: how it is spoken to, supervised, and how its end is told apart.
+//!
+//! A worker is the process that holds a model. It may die at any time; nothing else dies with it. This crate knows no
+//! llama.cpp: what runs inside a worker is `workly-llama`'s, and what to do when one ends is `workly-runtime`'s.
+
+pub mod end;
+pub mod frame;
+pub mod lifeline;
+pub mod protocol;
+mod spawner;
+mod stderr_tail;
+mod supervision;
+mod watch;
+pub mod worker;

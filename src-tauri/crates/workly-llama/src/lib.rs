@@ -1,1 +1,16 @@
-//! workly-llama
+//! llama.cpp behind the worker protocol: the only crate that links it.
+//!
+//! [`run_worker`] is the whole of a worker process. Everything that can go wrong inside llama.cpp may end that process;
+//! nothing here tries to survive it.
+
+mod backends;
+mod devices;
+mod generate;
+mod inbox;
+mod llama_log;
+mod load;
+mod outbox;
+mod worker;
+
+pub use backends::BackendSet;
+pub use worker::{WorkerOptions, run_worker};

@@ -1,1 +1,95 @@
-fn main() {}
+//! The project's own commands: `cargo xtask setup`, `run`, `test`, `bench`, `types` and `dist`.
+//!
+//! This program only starts other programs (cargo, npm, apt, pip) in the right order with the right checks. It holds
+//! nothing of Workly itself and links none of its crates, so that it compiles in seconds on a fresh machine.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line tool speaks to the person who started it"
+)]
+
+mod bench;
+mod display;
+mod dist;
+mod gates;
+mod machine;
+mod peer;
+mod run;
+mod setup;
+mod shell;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::machine::Machine;
+
+/// The project's own commands. `run` and `test` are all a person needs: both set the machine up first.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install what is missing: system packages, Vulkan headers, embedded model, tools, the built UI.
+    ///
+    /// Every step first looks whether its work is done already; on a machine that is set up this takes under two
+    /// seconds and uses no network. `run` and `test` call it, so it is rarely needed by itself.
+    Setup,
+    /// Set up, build, and open the desktop window; without a display, start the terminal chat instead.
+    ///
+    /// Both use the embedded model unless another is configured. Arguments after `--` go to the program.
+    Run {
+        /// Passed on to `workly`, or to `workly-cli chat` where there is no display.
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+    /// Set up, then run every gate: format, lints, tests, licences, type checks, the window end to end.
+    ///
+    /// All gates run even when one fails; the exit status and a table at the end say which did. A failing build stops
+    /// the run, since nothing after it could say anything true.
+    Test {
+        /// Run this gate alone, with the build where it needs one; may be repeated.
+        #[arg(long, value_name = "GATE")]
+        only: Vec<gates::Name>,
+    },
+    /// Measure what the project claims: speed against a peer, the cost of watching the GPU.
+    Bench(bench::Arguments),
+    /// Write the TypeScript types of the wire contract (`ui/src/ipc/wire.ts`) from the Rust ones.
+    Types,
+    /// Build the installable bundle with the embedded model, the headless program and the backends inside.
+    Dist(dist::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = execute(Arguments::parse().task);
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("\nerror: {error}");
+            for cause in error.chain().skip(1) {
+                eprintln!("  {}", cause.to_string().replace('\n', "\n  "));
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(task: Task) -> Result<ExitCode> {
+    let mut machine = Machine::of_this_user()?;
+    match task {
+        Task::Setup => setup::all(&mut machine, setup::Purpose::Test)?,
+        Task::Run { arguments } => run::run(&mut machine, &arguments)?,
+        Task::Test { only } => return gates::test(&mut machine, &only),
+        Task::Bench(arguments) => bench::bench(&machine, &arguments)?,
+        Task::Types => workspace::write_wire_types(&machine)?,
+        Task::Dist(arguments) => dist::dist(&mut machine, &arguments)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

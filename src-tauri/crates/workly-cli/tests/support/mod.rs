@@ -1,0 +1,179 @@
+//! Running the real program on the real model.
+#![allow(dead_code, reason = "each test program uses its own part")]
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// The program under test.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_workly-cli");
+
+/// The model that comes with Workly; `cargo xtask setup` fetches it.
+pub(crate) fn model() -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../models/SmolLM2-135M-Instruct.Q4_1.gguf");
+    assert!(path.is_file(), "the embedded model is missing: run `cargo xtask setup`");
+    path
+}
+
+/// `workly-cli chat` with these arguments and a data folder of its own.
+pub(crate) fn chat(arguments: &[&str]) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.arg("chat").args(arguments).env("WORKLY_DATA_DIR", std::env::temp_dir().join("workly-cli-tests"));
+    command.env_remove("GGML_VK_VISIBLE_DEVICES").stdin(Stdio::null());
+    command
+}
+
+/// Runs to the end and checks the exit code.
+pub(crate) fn run(command: &mut Command, expected_code: i32) -> Output {
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(expected_code), "{stderr}");
+    output
+}
+
+/// The JSON objects of an output, one per line.
+pub(crate) fn objects(output: &Output) -> Vec<Value> {
+    String::from_utf8(output.stdout.clone())
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect()
+}
+
+/// The objects of one type.
+pub(crate) fn of_type<'a>(objects: &'a [Value], name: &str) -> Vec<&'a Value> {
+    objects.iter().filter(|object| object["type"] == name).collect()
+}
+
+/// The text that the tokens of an answer make.
+pub(crate) fn text(objects: &[Value]) -> String {
+    of_type(objects, "token").iter().map(|token| token["text"].as_str().unwrap()).collect()
+}
+
+/// A chat that is still running; ended when dropped.
+pub(crate) struct Chat {
+    child: Child,
+    stdout: mpsc::Receiver<String>,
+    stderr: mpsc::Receiver<String>,
+}
+
+impl Chat {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let stdout = lines(child.stdout.take().unwrap());
+        let stderr = lines(child.stderr.take().unwrap());
+        Self { child, stdout, stderr }
+    }
+
+    pub(crate) fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn stdin(&mut self) -> &mut std::process::ChildStdin {
+        self.child.stdin.as_mut().unwrap()
+    }
+
+    pub(crate) fn close_input(&mut self) {
+        self.child.stdin = None;
+    }
+
+    /// Forgets what was printed so far.
+    pub(crate) fn forget_output(&self) {
+        while self.stdout.try_recv().is_ok() {}
+    }
+
+    /// The next object of a type on standard output.
+    pub(crate) fn object(&self, name: &str) -> Value {
+        loop {
+            let line = self.stdout.recv_timeout(Duration::from_secs(60)).expect("the chat goes on");
+            let object: Value = serde_json::from_str(&line).unwrap();
+            if object["type"] == name {
+                return object;
+            }
+        }
+    }
+
+    /// The next line of standard error with this text, within a time.
+    pub(crate) fn remark(&self, wanted: &str, within: Duration) -> String {
+        let deadline = Instant::now() + within;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let line = self.stderr.recv_timeout(left).unwrap_or_else(|_| panic!("no '{wanted}' within {within:?}"));
+            if line.contains(wanted) {
+                return line;
+            }
+        }
+    }
+
+    /// The process of the chat's worker.
+    pub(crate) fn worker(&self) -> u32 {
+        wait_for("a worker", || worker_of(self.process_id()))
+    }
+
+    /// Waits for the end; the exit code, `None` when a signal ended it.
+    pub(crate) fn code(mut self) -> Option<i32> {
+        wait_for("the chat to end", || self.child.try_wait().unwrap()).code()
+    }
+}
+
+impl Drop for Chat {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn lines(pipe: impl std::io::Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// Polls until there is something, for a minute at the most.
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The worker that a process has started, if it has one.
+pub(crate) fn worker_of(process_id: u32) -> Option<u32> {
+    std::fs::read_dir("/proc").unwrap().flatten().find_map(|entry| {
+        let id: u32 = entry.file_name().to_str()?.parse().ok()?;
+        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+        let parent: u32 = stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()?;
+        (parent == process_id && is_alive(id)).then_some(id)
+    })
+}
+
+/// Whether a process runs; a zombie does not.
+pub(crate) fn is_alive(process_id: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{process_id}/stat"))
+        .is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or_default().trim_start().starts_with('Z'))
+}
+
+/// What a process has mapped into its memory.
+pub(crate) fn maps(process_id: u32) -> String {
+    std::fs::read_to_string(format!("/proc/{process_id}/maps")).unwrap()
+}
+
+/// Sends a signal.
+pub(crate) fn signal(process_id: u32, signal: rustix::process::Signal) {
+    let id = rustix::process::Pid::from_raw(i32::try_from(process_id).unwrap()).unwrap();
+    rustix::process::kill_process(id, signal).unwrap();
+}

@@ -1,0 +1,214 @@
+//! What supervisor and worker say to each other.
+//!
+//! The worker speaks first, with [`Reply::Hello`]. Then each [`Request`] is answered by any number of replies under
+//! its id, the last of which is final ([`Reply::is_final`]). Commands queue; only [`Command::Cancel`] and
+//! [`Command::Ping`] are heard while another command runs. The end of the worker's standard input means stop.
+//!
+//! A worker answers a command it does not know with a [`Reply::Failed`] and goes on, so that commands can be added
+//! without breaking older workers. State too large for a frame travels in private files named in a command.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use workly_core::chat::Message;
+use workly_core::device::Device;
+use workly_core::model::{ContextSize, KvType, ModelInfo};
+use workly_core::problem::Problem;
+use workly_core::sampling::Sampling;
+use workly_core::wire::StopReason;
+
+/// Version of this protocol; both sides must agree.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// How often a busy worker shows that it is alive.
+pub const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(250);
+
+/// The id under which a worker speaks of itself: hello and heartbeats.
+pub const OWN_ID: u64 = 0;
+
+/// A command with the id its replies will carry.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// Above [`OWN_ID`], never used twice for one worker.
+    pub id: u64,
+    /// What to do.
+    pub command: Command,
+}
+
+/// What a worker can be told to do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Command {
+    /// List the devices of all loaded backends.
+    Devices,
+    /// Read a model and make room for its context; a model already loaded is unloaded first.
+    Load(LoadRequest),
+    /// Write an answer with the loaded model.
+    Generate(GenerateRequest),
+    /// Stop the command of this id; that command's final reply tells the rest.
+    Cancel {
+        /// Id of the request to stop.
+        request: u64,
+    },
+    /// Give the model's memory back.
+    Unload,
+    /// Answer at once.
+    Ping,
+}
+
+/// How to load a model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LoadRequest {
+    /// The GGUF file.
+    pub path: PathBuf,
+    /// Layers to place on the GPU, the output layer counted as one; more than there are means all.
+    pub gpu_layers: u32,
+    /// Name of the device that takes them; required where `gpu_layers` is not 0.
+    pub device: Option<String>,
+    /// Tokens of context.
+    pub context: ContextSize,
+    /// CPU threads.
+    pub threads: u32,
+    /// Number type of the KV cache.
+    pub kv_type: KvType,
+}
+
+/// How to write an answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GenerateRequest {
+    /// The conversation so far, the question last.
+    pub messages: Vec<Message>,
+    /// How tokens are chosen.
+    pub sampling: Sampling,
+    /// Most tokens to write; `None`: until the model ends or the context is full.
+    pub max_tokens: Option<u32>,
+    /// Texts at which the answer ends.
+    pub stop_strings: Vec<String>,
+    /// Go on past the model's own end of answer.
+    pub ignore_end: bool,
+}
+
+/// A reply with the id of the request it belongs to, or [`OWN_ID`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// Id of the request.
+    pub id: u64,
+    /// What the worker says.
+    pub reply: Reply,
+}
+
+/// What a worker says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Reply {
+    /// The worker is there. Always its first words.
+    Hello {
+        /// [`PROTOCOL_VERSION`] of the worker.
+        protocol: u32,
+        /// Version of Workly it belongs to.
+        version: String,
+    },
+    /// The worker lives and is at work.
+    Heartbeat {
+        /// Grows with every piece of work done; a worker whose figure stands still makes no progress.
+        progress: u64,
+    },
+    /// The devices there are.
+    Devices {
+        /// In the order of the backends.
+        devices: Vec<Device>,
+    },
+    /// How much of the model is read.
+    LoadProgress {
+        /// 0 to 1.
+        fraction: f32,
+    },
+    /// The model is ready.
+    Loaded(ModelInfo),
+    /// The model is gone.
+    Unloaded,
+    /// How much of the prompt is read.
+    Prompt {
+        /// Tokens read so far, cached ones included.
+        done: u32,
+        /// Tokens in all.
+        total: u32,
+        /// Oldest turns left out for lack of room.
+        dropped_turns: u32,
+    },
+    /// A token was written.
+    Token {
+        /// Place in the answer, from 0.
+        index: u32,
+        /// Id in the model's vocabulary.
+        id: i32,
+        /// Text it completes; may be empty.
+        text: String,
+    },
+    /// The answer is complete.
+    Done(Generated),
+    /// Answer to a ping.
+    Pong,
+    /// The command failed; the worker goes on.
+    Failed(Problem),
+}
+
+impl Reply {
+    /// Whether no further reply to the same request follows.
+    pub const fn is_final(&self) -> bool {
+        match self {
+            Self::Devices { .. } | Self::Loaded(_) | Self::Unloaded | Self::Done(_) | Self::Pong | Self::Failed(_) => {
+                true
+            }
+            Self::Hello { .. }
+            | Self::Heartbeat { .. }
+            | Self::LoadProgress { .. }
+            | Self::Prompt { .. }
+            | Self::Token { .. } => false,
+        }
+    }
+}
+
+/// Figures of a finished answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Generated {
+    /// Tokens written.
+    pub tokens: u32,
+    /// Seconds from the first token to the last.
+    pub seconds: f64,
+    /// Tokens of the prompt.
+    pub prompt_tokens: u32,
+    /// Of those, tokens that were still in the KV cache.
+    pub cached_prompt_tokens: u32,
+    /// Why it ended.
+    pub stop: StopReason,
+}
+
+impl Generated {
+    /// Tokens per second without the prompt: the first token falls out of the prompt, so it does not count.
+    pub fn tokens_per_second(&self) -> f64 {
+        if self.seconds > 0.0 { f64::from(self.tokens.saturating_sub(1)) / self.seconds } else { 0.0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_survive_the_way_through_json() {
+        let request = Request { id: 3, command: Command::Cancel { request: 2 } };
+        let json = serde_json::to_string(&request).unwrap();
+        assert_eq!(json, r#"{"id":3,"command":{"type":"cancel","request":2}}"#);
+        assert_eq!(serde_json::from_str::<Request>(&json).unwrap(), request);
+    }
+
+    #[test]
+    fn the_first_token_does_not_count_for_the_speed() {
+        let generated =
+            Generated { tokens: 11, seconds: 2.0, prompt_tokens: 1, cached_prompt_tokens: 0, stop: StopReason::End };
+        assert!((generated.tokens_per_second() - 5.0).abs() < 1e-9);
+        assert!(Generated { tokens: 0, seconds: 0.0, ..generated }.tokens_per_second() < 1e-9);
+    }
+}

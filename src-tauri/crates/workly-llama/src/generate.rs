@@ -1,0 +1,298 @@
+//! Writing an answer, token by token, with what is still in the KV cache.
+
+use std::time::Instant;
+
+use llama_cpp_2::DecodeError;
+use llama_cpp_2::context::LlamaContext;
+use llama_cpp_2::llama_batch::LlamaBatch;
+use llama_cpp_2::model::LlamaModel;
+use llama_cpp_2::token::LlamaToken;
+use llama_cpp_2::vocab::LlamaVocab;
+use workly_core::chat::{ChatTemplate, FALLBACK_TEMPLATE, Fitted, Message, Role, fit};
+use workly_core::model::ModelInfo;
+use workly_core::problem::{Problem, ProblemCode};
+use workly_core::prompt_chunks::PromptChunks;
+use workly_core::sampling::Sampler;
+use workly_core::text::AnswerText;
+use workly_core::wire::StopReason;
+use workly_engine::protocol::{GenerateRequest, Generated, Reply};
+
+use crate::inbox::Cancelled;
+use crate::outbox::Outbox;
+
+/// The one sequence of the KV cache.
+const SEQUENCE: i32 = 0;
+/// Share of the context kept free for an answer when old turns are dropped.
+const ANSWER_SHARE: usize = 4;
+
+/// A loaded model with its context and what the KV cache holds.
+pub(crate) struct Conversation<'model> {
+    context: LlamaContext<'model>,
+    vocab: LlamaVocab<'model>,
+    info: ModelInfo,
+    template: ChatTemplate,
+    chunks: PromptChunks,
+    /// Tokens that never count as part of an answer.
+    ends: Vec<i32>,
+    /// The tokens in the KV cache, in order.
+    cached: Vec<i32>,
+}
+
+/// A token that is told only once its text is certain: it may end inside a character or in what may be a stop string.
+struct Token {
+    index: u32,
+    id: i32,
+    text: String,
+}
+
+/// Why computing stopped short.
+enum Halt {
+    Cancelled,
+    Full,
+    Fault(Problem),
+}
+
+impl<'model> Conversation<'model> {
+    pub(crate) fn open(
+        model: &'model LlamaModel,
+        context: LlamaContext<'model>,
+        info: ModelInfo,
+        chunks: PromptChunks,
+    ) -> Result<Self, Problem> {
+        let vocab = model.vocab();
+        let own = model.chat_template(None).ok().and_then(|template| template.to_string().ok());
+        let source = own.as_deref().unwrap_or(FALLBACK_TEMPLATE);
+        let template = ChatTemplate::parse(source, &text_of(&vocab, vocab.bos()), &text_of(&vocab, vocab.eos()))
+            .map_err(|error| Problem::new(ProblemCode::TemplateFailed, error.to_string()))?;
+        let ends = vocab.tokens().filter(|token| vocab.is_eog(*token)).map(|token| token.0).collect();
+        let mut conversation = Self { context, vocab, info, template, chunks, ends, cached: Vec::new() };
+        conversation.warm_up();
+        Ok(conversation)
+    }
+
+    /// Computes one token for nothing, as llama.cpp's own programs do: the first one reads all weights into memory,
+    /// and sets threads and buffers up.
+    fn warm_up(&mut self) {
+        // Whatever fails here fails again, with words, at the first answer.
+        let _ = self.compute(&[self.vocab.bos().0.max(0)]);
+        self.context.synchronize();
+        self.forget();
+    }
+
+    pub(crate) const fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    /// Writes an answer, telling each token.
+    pub(crate) fn answer(
+        &mut self,
+        id: u64,
+        request: GenerateRequest,
+        outbox: &Outbox,
+        cancelled: &Cancelled,
+    ) -> Result<Generated, Problem> {
+        check(&request)?;
+        let Fitted { prompt, dropped_turns } = self.prompt(&request)?;
+        let kept = self.keep_common_prefix(&prompt);
+        let mut generated = Generated {
+            tokens: 0,
+            seconds: 0.0,
+            prompt_tokens: prompt.len() as u32,
+            cached_prompt_tokens: kept as u32,
+            stop: StopReason::Cancelled,
+        };
+        let total = generated.prompt_tokens;
+        let tell = |done: usize| outbox.say(id, Reply::Prompt { done: done as u32, total, dropped_turns });
+        tell(kept);
+        match self.read_prompt(&prompt, &tell, || cancelled.contains(id)) {
+            Ok(()) => self.write(id, request, outbox, cancelled, &mut generated)?,
+            Err(Halt::Cancelled) => {}
+            Err(Halt::Full) => generated.stop = StopReason::Context,
+            Err(Halt::Fault(problem)) => return Err(problem),
+        }
+        Ok(generated)
+    }
+
+    /// The tokens of the prompt, without the oldest turns where the context is short.
+    fn prompt(&self, request: &GenerateRequest) -> Result<Fitted<Vec<i32>>, Problem> {
+        let room = self.context.n_ctx() as usize;
+        let reserve = request.max_tokens.map_or(usize::MAX, |tokens| tokens as usize).clamp(1, room / ANSWER_SHARE);
+        let fitted = fit(&request.messages, room - reserve, |messages| {
+            let tokens = self.tokenize(messages)?;
+            let count = tokens.len();
+            Ok((tokens, count))
+        })?;
+        if fitted.prompt.len() >= room {
+            return Err(Problem::new(
+                ProblemCode::PromptTooLong,
+                format!(
+                    "The message takes {} tokens; the context has room for {room}. Shorten the message, or choose a \
+                     larger context.",
+                    fitted.prompt.len()
+                ),
+            ));
+        }
+        Ok(fitted)
+    }
+
+    fn tokenize(&self, messages: &[Message]) -> Result<Vec<i32>, Problem> {
+        let text = self
+            .template
+            .render(messages)
+            .map_err(|error| Problem::new(ProblemCode::TemplateFailed, error.to_string()))?;
+        let mut tokens: Vec<i32> =
+            self.vocab.tokenize(text.as_bytes(), false, true).into_iter().map(|token| token.0).collect();
+        let beginning = self.vocab.bos().0;
+        if self.vocab.should_add_bos() && tokens.first() != Some(&beginning) {
+            tokens.insert(0, beginning);
+        }
+        Ok(tokens)
+    }
+
+    /// Drops from the KV cache what the prompt does not begin with; tells how many tokens stay. At least one token of
+    /// the prompt is left to compute, because its logits begin the answer.
+    fn keep_common_prefix(&mut self, prompt: &[i32]) -> usize {
+        let common = self.cached.iter().zip(prompt).take_while(|(cached, wanted)| cached == wanted).count();
+        let keep = common.min(prompt.len().saturating_sub(1));
+        let first_gone = u32::try_from(keep).unwrap_or(u32::MAX);
+        if self.context.kv_cache_seq_rm(SEQUENCE, Some(first_gone), None).is_ok() {
+            self.cached.truncate(keep);
+        } else {
+            // Recurrent models cannot forget a part.
+            self.forget();
+        }
+        self.cached.len()
+    }
+
+    fn forget(&mut self) {
+        self.context.clear_kv_cache();
+        self.cached.clear();
+    }
+
+    /// Computes what of the prompt is not cached, in chunks short enough that a cancel is heard.
+    fn read_prompt(
+        &mut self,
+        prompt: &[i32],
+        tell: &impl Fn(usize),
+        is_cancelled: impl Fn() -> bool,
+    ) -> Result<(), Halt> {
+        while self.cached.len() < prompt.len() {
+            if is_cancelled() {
+                return Err(Halt::Cancelled);
+            }
+            let start = self.cached.len();
+            let size = self.chunks.size() as usize;
+            let end = (start + size).min(prompt.len());
+            let began = Instant::now();
+            self.compute(&prompt[start..end])?;
+            if end - start == size {
+                // Backends compute behind our back; reading the logits later would hide what the chunk took.
+                self.context.synchronize();
+                self.chunks.took(began.elapsed().as_secs_f64());
+            }
+            tell(end);
+        }
+        Ok(())
+    }
+
+    /// Writes until there is a reason to stop.
+    fn write(
+        &mut self,
+        id: u64,
+        request: GenerateRequest,
+        outbox: &Outbox,
+        cancelled: &Cancelled,
+        generated: &mut Generated,
+    ) -> Result<(), Problem> {
+        let banned = if request.ignore_end { self.ends.clone() } else { Vec::new() };
+        let mut sampler = Sampler::new(request.sampling, banned);
+        let mut text = AnswerText::new(request.stop_strings);
+        let limit = request.max_tokens.unwrap_or(u32::MAX);
+        let tell = |Token { index, id: token, text }| outbox.say(id, Reply::Token { index, id: token, text });
+        let mut withheld: Vec<Token> = Vec::new();
+        let mut first = None;
+        generated.stop = loop {
+            if generated.tokens >= limit {
+                break StopReason::Length;
+            }
+            if cancelled.contains(id) {
+                break StopReason::Cancelled;
+            }
+            let position = self.cached.len() as u64;
+            let chosen = sampler.choose(self.context.get_logits_ith(-1), &self.cached, position);
+            let Some(token) = chosen.filter(|token| !self.ends.contains(token)) else { break StopReason::End };
+            let added = text.push(&piece(&self.vocab, LlamaToken(token)));
+            withheld.push(Token { index: generated.tokens, id: token, text: added.text });
+            if !text.is_holding() {
+                withheld.drain(..).for_each(&tell);
+            }
+            generated.tokens += 1;
+            generated.seconds = first.get_or_insert_with(Instant::now).elapsed().as_secs_f64();
+            if added.stopped {
+                break StopReason::StopString;
+            }
+            match self.compute(&[token]) {
+                Ok(()) => {}
+                Err(Halt::Full) => break StopReason::Context,
+                Err(Halt::Cancelled) => break StopReason::Cancelled,
+                Err(Halt::Fault(problem)) => return Err(problem),
+            }
+        };
+        if let Some(last) = withheld.last_mut() {
+            last.text.push_str(&text.finish());
+        }
+        withheld.into_iter().for_each(tell);
+        Ok(())
+    }
+
+    /// Computes tokens at the end of the cache; the last one's logits can be read afterwards.
+    fn compute(&mut self, tokens: &[i32]) -> Result<(), Halt> {
+        if self.cached.len() + tokens.len() > self.context.n_ctx() as usize {
+            return Err(Halt::Full);
+        }
+        let mut batch = LlamaBatch::new(tokens.len(), 1);
+        for (offset, token) in tokens.iter().enumerate() {
+            let position = i32::try_from(self.cached.len() + offset).unwrap_or(i32::MAX);
+            let is_last = offset + 1 == tokens.len();
+            batch.add(LlamaToken(*token), position, &[SEQUENCE], is_last).map_err(|error| self.fault(&error))?;
+        }
+        match self.context.decode(&mut batch) {
+            Ok(()) => {
+                self.cached.extend_from_slice(tokens);
+                Ok(())
+            }
+            Err(DecodeError::NoKvCacheSlot) => Err(Halt::Full),
+            Err(error) => Err(self.fault(&error)),
+        }
+    }
+
+    /// After a failed decode nobody knows what the cache holds.
+    fn fault(&mut self, error: &dyn std::error::Error) -> Halt {
+        self.forget();
+        Halt::Fault(
+            Problem::new(ProblemCode::DecodeFailed, "The model could not compute the answer. Send the message again.")
+                .with_details(error.to_string()),
+        )
+    }
+}
+
+fn check(request: &GenerateRequest) -> Result<(), Problem> {
+    let asks = request.messages.last().is_some_and(|message| message.role == Role::User);
+    let is_blank = request.messages.last().is_none_or(|message| message.content.trim().is_empty());
+    if !asks || is_blank {
+        return Err(Problem::new(ProblemCode::EmptyPrompt, "The message is empty. Write something to answer."));
+    }
+    request.sampling.check().map_err(|error| Problem::new(ProblemCode::InvalidSetting, format!("{error}.")))
+}
+
+/// The bytes a token adds to a text; control tokens add none.
+fn piece(vocab: &LlamaVocab<'_>, token: LlamaToken) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(16);
+    vocab.token_to_piece_into(token, &mut bytes, false, None);
+    bytes
+}
+
+/// The text of a special token, as templates spell it.
+fn text_of(vocab: &LlamaVocab<'_>, token: LlamaToken) -> String {
+    vocab.text(token).map(|text| text.to_string_lossy().into_owned()).unwrap_or_default()
+}

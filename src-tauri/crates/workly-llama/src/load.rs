@@ -1,0 +1,305 @@
+//! Loading a model: every way a file can be wrong ends in a sentence.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::num::NonZeroU32;
+use std::path::Path;
+
+use llama_cpp_2::context::params::{KvCacheType, LlamaContextParams};
+use llama_cpp_2::llama_backend::LlamaBackend;
+use llama_cpp_2::model::LlamaModel;
+use llama_cpp_2::model::params::{LlamaModelParams, LlamaSplitMode};
+use llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_ENABLED;
+use sysinfo::{MemoryRefreshKind, RefreshKind, System};
+use workly_core::device::Device;
+use workly_core::model::{KvType, ModelInfo};
+use workly_core::problem::{Problem, ProblemCode};
+use workly_core::prompt_chunks::PromptChunks;
+use workly_engine::end::mentions_lack_of_memory;
+use workly_engine::protocol::{LoadRequest, Reply};
+
+use crate::generate::Conversation;
+use crate::inbox::Cancelled;
+use crate::outbox::Outbox;
+use crate::{devices, llama_log};
+
+/// Tokens that llama.cpp computes at once at the most; also the most a prompt chunk may have.
+const BATCH_TOKENS: u32 = 512;
+/// Bytes that must stay free beside the KV cache for compute buffers and the rest of the machine.
+const RESERVED_BYTES: u64 = 256 << 20;
+
+/// A load under way.
+pub(crate) struct Loading<'a> {
+    pub(crate) backend: &'a LlamaBackend,
+    pub(crate) outbox: &'a Outbox,
+    pub(crate) cancelled: &'a Cancelled,
+    pub(crate) id: u64,
+}
+
+/// The weights, and the GPU that holds some of them.
+pub(crate) struct LoadedModel {
+    pub(crate) model: LlamaModel,
+    gpu: Option<Device>,
+}
+
+impl Loading<'_> {
+    /// Reads the weights.
+    pub(crate) fn model(&self, request: &LoadRequest) -> Result<LoadedModel, Problem> {
+        check_file(&request.path)?;
+        let gpu = if request.gpu_layers > 0 { Some(find_gpu(request)?) } else { None };
+        let indices: Vec<usize> = gpu.iter().map(|(index, _)| *index).collect();
+        let (outbox, cancelled, id) = (self.outbox.clone(), self.cancelled.clone(), self.id);
+        let mut told = -1.0;
+        let params = LlamaModelParams::default()
+            .with_n_gpu_layers(request.gpu_layers)
+            .with_split_mode(LlamaSplitMode::None)
+            .with_devices(&indices)
+            .map_err(|error| Problem::new(ProblemCode::LoadFailed, format!("The GPU cannot be used: {error}")))?
+            .with_progress_callback(move |fraction| {
+                outbox.progress();
+                if fraction - told >= 0.01 {
+                    told = fraction;
+                    outbox.say(id, Reply::LoadProgress { fraction });
+                }
+                !cancelled.contains(id)
+            });
+        llama_log::clear();
+        let model = LlamaModel::load_from_file(self.backend, &request.path, &params)
+            .map_err(|error| self.explain(request, &error.to_string()))?;
+        Ok(LoadedModel { model, gpu: gpu.map(|(_, device)| device) })
+    }
+
+    /// Makes room for the context.
+    pub(crate) fn conversation<'model>(
+        &self,
+        loaded: &'model LoadedModel,
+        request: &LoadRequest,
+    ) -> Result<Conversation<'model>, Problem> {
+        let model = &loaded.model;
+        let context_tokens = request.context.resolve(model.n_ctx_train());
+        check_context_fits(model, request, context_tokens)?;
+        let threads = i32::try_from(request.threads.max(1)).unwrap_or(i32::MAX);
+        let kv_type = match request.kv_type {
+            KvType::F16 => KvCacheType::F16,
+            KvType::Q8_0 => KvCacheType::Q8_0,
+            KvType::Q4_0 => KvCacheType::Q4_0,
+        };
+        // Flash attention is fixed on: the KV cache of every worker must have the same layout, or state cannot move.
+        let params = LlamaContextParams::default()
+            .with_n_ctx(NonZeroU32::new(context_tokens))
+            .with_n_batch(BATCH_TOKENS)
+            .with_n_ubatch(BATCH_TOKENS)
+            .with_n_threads(threads)
+            .with_n_threads_batch(threads)
+            .with_flash_attention_policy(LLAMA_FLASH_ATTN_TYPE_ENABLED)
+            .with_type_k(kv_type)
+            .with_type_v(kv_type);
+        llama_log::clear();
+        let context = model.new_context(self.backend, params).map_err(|_| {
+            let log = llama_log::recent();
+            let code =
+                if mentions_lack_of_memory(&log) { ProblemCode::ContextTooLarge } else { ProblemCode::LoadFailed };
+            Problem::new(
+                code,
+                format!("A context of {context_tokens} tokens could not be set up. Choose a smaller context."),
+            )
+            .with_details(log)
+        })?;
+        let gpu_layers = if loaded.gpu.is_some() { request.gpu_layers.min(model.n_layer() + 1) } else { 0 };
+        let chunks = if gpu_layers > 0 {
+            PromptChunks::on_gpu()
+        } else {
+            PromptChunks::on_cpu(model.n_params(), request.threads)
+        };
+        let info = ModelInfo {
+            name: name(model, &request.path),
+            architecture: model.meta_val_str("general.architecture").unwrap_or_default(),
+            parameters: model.n_params(),
+            size_bytes: model.size(),
+            layers: model.n_layer(),
+            trained_context_tokens: model.n_ctx_train(),
+            context_tokens: context.n_ctx(),
+            gpu_layers,
+            gpu_device: loaded.gpu.as_ref().map(|gpu| gpu.description.clone()),
+            threads: request.threads.max(1),
+        };
+        Conversation::open(model, context, info, chunks)
+    }
+
+    fn explain(&self, request: &LoadRequest, error: &str) -> Problem {
+        if self.cancelled.contains(self.id) {
+            return Problem::new(ProblemCode::Cancelled, "Loading was cancelled.");
+        }
+        explain_log(&request.path, &llama_log::recent(), error)
+    }
+}
+
+fn name(model: &LlamaModel, path: &Path) -> String {
+    model
+        .meta_val_str("general.name")
+        .ok()
+        .filter(|name| !name.trim().is_empty())
+        .or_else(|| path.file_stem().map(|stem| stem.to_string_lossy().into_owned()))
+        .unwrap_or_default()
+}
+
+/// Finds what is wrong with a file without llama.cpp's help.
+fn check_file(path: &Path) -> Result<(), Problem> {
+    let shown = path.display();
+    let unreadable = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => Problem::new(
+            ProblemCode::ModelMissing,
+            format!("There is no model file at {shown}. Check the path, or choose another model."),
+        ),
+        io::ErrorKind::PermissionDenied => Problem::new(
+            ProblemCode::NoPermission,
+            format!("Workly may not read {shown}. Change the file's permissions, or move it where you may read it."),
+        ),
+        _ => Problem::new(ProblemCode::LoadFailed, format!("{shown} could not be read: {error}.")),
+    };
+    if path.is_dir() {
+        return Err(Problem::new(
+            ProblemCode::NotGguf,
+            format!("{shown} is a folder. Give the path of a GGUF file in it."),
+        ));
+    }
+    let mut magic = Vec::new();
+    File::open(path).and_then(|file| file.take(4).read_to_end(&mut magic)).map_err(unreadable)?;
+    match magic.as_slice() {
+        b"GGUF" => Ok(()),
+        b"" => Err(Problem::new(ProblemCode::NotGguf, format!("{shown} is empty. Fetch the model again."))),
+        _ => Err(Problem::new(
+            ProblemCode::NotGguf,
+            format!(
+                "{shown} is not a GGUF file. Workly runs models in the GGUF format: look for a file ending in .gguf."
+            ),
+        )),
+    }
+}
+
+fn find_gpu(request: &LoadRequest) -> Result<(usize, Device), Problem> {
+    let wanted = request.device.as_deref().unwrap_or_default();
+    devices::list().into_iter().find(|(_, device)| device.is_gpu() && device.name == wanted).ok_or_else(|| {
+        Problem::new(ProblemCode::LoadFailed, format!("The GPU {wanted} is not there any more. Load the model again."))
+    })
+}
+
+/// Turns what llama.cpp said of a failed load into a problem.
+fn explain_log(path: &Path, log: &str, error: &str) -> Problem {
+    let shown = path.display();
+    let (code, message) = if let Some(architecture) = unknown_architecture(log) {
+        (
+            ProblemCode::UnsupportedArchitecture,
+            format!(
+                "{shown} is a model of the architecture '{architecture}', which this version of Workly cannot run. \
+                 Update Workly, or choose another model."
+            ),
+        )
+    } else if mentions_lack_of_memory(log) {
+        (
+            ProblemCode::OutOfMemory,
+            format!("There is not enough memory for {shown}. Close other programs, or choose a smaller model."),
+        )
+    } else if DAMAGE_WORDS.iter().any(|words| log.contains(words)) {
+        (ProblemCode::ModelDamaged, format!("{shown} is damaged or incomplete. Fetch the model again."))
+    } else {
+        (ProblemCode::LoadFailed, format!("{shown} could not be loaded ({error})."))
+    };
+    Problem::new(code, message).with_details(log.trim())
+}
+
+/// What llama.cpp says of a file that ends too early or contradicts itself.
+const DAMAGE_WORDS: [&str; 8] = [
+    "corrupted or incomplete",
+    "not within the file bounds",
+    "gguf_init_from",
+    "failed to read",
+    "missing tensor",
+    "has wrong shape",
+    "invalid magic",
+    "key not found in model",
+];
+
+fn unknown_architecture(log: &str) -> Option<&str> {
+    let (_, rest) = log.split_once("unknown model architecture: '")?;
+    rest.split_once('\'').map(|(architecture, _)| architecture)
+}
+
+/// Refuses a context whose KV cache cannot fit in memory: Linux would grant it and then end the process for using it.
+fn check_context_fits(model: &LlamaModel, request: &LoadRequest, context_tokens: u32) -> Result<(), Problem> {
+    let layers = u64::from(model.n_layer());
+    let on_cpu = layers.saturating_sub(u64::from(request.gpu_layers));
+    let needed = kv_bytes(model, request.kv_type, u64::from(context_tokens)) / layers.max(1) * on_cpu;
+    let memory = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
+    // A system that does not tell what is free is not second-guessed.
+    let Ok(system) = System::new_with_specifics(memory) else { return Ok(()) };
+    let available = system.available_memory();
+    if needed.saturating_add(RESERVED_BYTES) <= available {
+        return Ok(());
+    }
+    let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+    Err(Problem::new(
+        ProblemCode::ContextTooLarge,
+        format!(
+            "A context of {context_tokens} tokens needs about {:.1} GiB of memory; {:.1} GiB are free. Choose a smaller \
+             context, or close other programs.",
+            gib(needed + RESERVED_BYTES),
+            gib(available)
+        ),
+    ))
+}
+
+/// Bytes of KV cache for all layers, as the file's header describes the heads.
+fn kv_bytes(model: &LlamaModel, kv_type: KvType, context_tokens: u64) -> u64 {
+    let architecture = model.meta_val_str("general.architecture").unwrap_or_default();
+    let head_size = |which: &str| -> u64 {
+        model
+            .meta_val_str(&format!("{architecture}.attention.{which}_length"))
+            .ok()
+            .and_then(|value| value.parse().ok())
+            .unwrap_or_else(|| u64::try_from(model.n_embd()).unwrap_or(0) / u64::from(model.n_head().max(1)))
+    };
+    let elements = u64::from(model.n_layer()) * context_tokens * u64::from(model.n_head_kv());
+    kv_type.bytes(elements.saturating_mul(head_size("key") + head_size("value")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code_of(log: &str) -> ProblemCode {
+        explain_log(Path::new("m.gguf"), log, "null").code
+    }
+
+    #[test]
+    fn the_log_of_a_failed_load_is_understood() {
+        let table = [
+            (
+                "llama_model_load: error loading model: unknown model architecture: 'foo'\n",
+                ProblemCode::UnsupportedArchitecture,
+            ),
+            (
+                "tensor 'blk.3' data is not within the file bounds, model is corrupted or incomplete",
+                ProblemCode::ModelDamaged,
+            ),
+            (
+                "ggml_backend_cpu_buffer_type_alloc_buffer: failed to allocate buffer of size 9",
+                ProblemCode::OutOfMemory,
+            ),
+            ("something nobody has seen before", ProblemCode::LoadFailed),
+        ];
+        for (log, expected) in table {
+            assert_eq!(code_of(log), expected, "{log}");
+        }
+        let problem = explain_log(Path::new("m.gguf"), "unknown model architecture: 'foo'", "null");
+        assert!(problem.message.contains("'foo'"));
+    }
+
+    #[test]
+    fn files_that_cannot_be_models_are_told_apart() {
+        assert_eq!(check_file(Path::new("/nowhere/m.gguf")).unwrap_err().code, ProblemCode::ModelMissing);
+        assert_eq!(check_file(Path::new("/")).unwrap_err().code, ProblemCode::NotGguf);
+        let this_file = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        assert_eq!(check_file(&this_file).unwrap_err().code, ProblemCode::NotGguf);
+    }
+}

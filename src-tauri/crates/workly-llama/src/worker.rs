@@ -1,0 +1,155 @@
+//! The life of a worker process.
+
+use std::fs::File;
+
+use llama_cpp_2::llama_backend::LlamaBackend;
+use workly_core::problem::{Problem, ProblemCode};
+use workly_engine::lifeline::die_with_parent;
+use workly_engine::protocol::{Command, LoadRequest, OWN_ID, PROTOCOL_VERSION, Reply, Request};
+
+use crate::backends::{self, BackendSet};
+use crate::generate::Conversation;
+use crate::inbox::Inbox;
+use crate::load::Loading;
+use crate::outbox::Outbox;
+use crate::{devices, llama_log};
+
+/// How a worker was started.
+#[derive(Debug, Clone, Copy)]
+pub struct WorkerOptions {
+    /// Which backends to load.
+    pub backends: BackendSet,
+    /// Process id of the supervisor.
+    pub parent: u32,
+}
+
+/// Runs a worker on this process's standard input and output, until told to stop or the parent is gone.
+///
+/// # Errors
+///
+/// When standard input and output cannot be taken over, or no backend can be loaded. The supervisor reads it from
+/// standard error.
+pub fn run_worker(options: WorkerOptions) -> Result<std::convert::Infallible, Problem> {
+    if !die_with_parent(options.parent) {
+        leave();
+    }
+    die_of_faults();
+    llama_log::capture();
+    let could_not_start = |error: std::io::Error| {
+        Problem::new(ProblemCode::WorkerMissing, format!("The worker could not take over its pipes: {error}"))
+    };
+    let outbox = take_standard_output().and_then(Outbox::new).map_err(could_not_start)?;
+    let backend = backends::load(options.backends)?;
+    let inbox = Inbox::new(std::io::stdin(), outbox.clone()).map_err(could_not_start)?;
+    outbox.say(OWN_ID, Reply::Hello { protocol: PROTOCOL_VERSION, version: env!("CARGO_PKG_VERSION").to_owned() });
+    let worker = Worker { backend, inbox, outbox };
+    let mut next = Next::Idle;
+    loop {
+        next = match next {
+            Next::Idle => worker.serve(None),
+            Next::Load(id, request) => worker.serve_with_model(id, &request),
+            Next::Unloaded(id) => {
+                worker.outbox.say(id, Reply::Unloaded);
+                Next::Idle
+            }
+        };
+    }
+}
+
+struct Worker {
+    backend: LlamaBackend,
+    inbox: Inbox,
+    outbox: Outbox,
+}
+
+/// What follows once the present model, if any, is gone.
+enum Next {
+    Idle,
+    /// Load this for the request of this id.
+    Load(u64, LoadRequest),
+    /// Confirm to the request of this id that the model is gone.
+    Unloaded(u64),
+}
+
+impl Worker {
+    /// Loads a model and serves with it. The context borrows the model, so both live on this stack.
+    fn serve_with_model(&self, id: u64, request: &LoadRequest) -> Next {
+        let at_work = self.outbox.work();
+        let loading = Loading { backend: &self.backend, outbox: &self.outbox, cancelled: self.inbox.cancelled(), id };
+        let refuse = |problem| {
+            self.outbox.say(id, Reply::Failed(problem));
+            Next::Idle
+        };
+        let model = match loading.model(request) {
+            Ok(model) => model,
+            Err(problem) => return refuse(problem),
+        };
+        let mut conversation = match loading.conversation(&model, request) {
+            Ok(conversation) => conversation,
+            Err(problem) => return refuse(problem),
+        };
+        drop(at_work);
+        self.outbox.say(id, Reply::Loaded(conversation.info().clone()));
+        self.serve(Some(&mut conversation))
+    }
+
+    /// Obeys until the model must go.
+    fn serve(&self, mut conversation: Option<&mut Conversation<'_>>) -> Next {
+        loop {
+            let Request { id, command } = self.inbox.next();
+            let at_work = self.outbox.work();
+            let reply = match command {
+                Command::Load(request) => return Next::Load(id, request),
+                Command::Unload => return Next::Unloaded(id),
+                Command::Devices => {
+                    Reply::Devices { devices: devices::list().into_iter().map(|(_, device)| device).collect() }
+                }
+                Command::Generate(request) => match conversation.as_deref_mut() {
+                    Some(conversation) => conversation
+                        .answer(id, request, &self.outbox, self.inbox.cancelled())
+                        .map_or_else(Reply::Failed, Reply::Done),
+                    None => Reply::Failed(Problem::new(ProblemCode::NoModel, "No model is loaded in this worker.")),
+                },
+                // Heard by the inbox itself.
+                Command::Cancel { .. } | Command::Ping => continue,
+            };
+            drop(at_work);
+            self.outbox.say(id, reply);
+        }
+    }
+}
+
+/// Keeps standard output for frames alone: whatever a library prints goes to standard error instead.
+fn take_standard_output() -> std::io::Result<File> {
+    #[cfg(unix)]
+    {
+        let frames = rustix::io::dup(rustix::stdio::stdout())?;
+        rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
+        Ok(File::from(frames))
+    }
+    #[cfg(windows)]
+    {
+        use std::os::windows::io::AsHandle as _;
+        Ok(File::from(std::io::stdout().as_handle().try_clone_to_owned()?))
+    }
+}
+
+/// Lets a memory fault end the process, also one that was sent from outside: Rust's own handler, which is there to
+/// explain stack overflows, would let the first one pass.
+fn die_of_faults() {
+    #[cfg(unix)]
+    #[expect(unsafe_code, reason = "std offers no way to take its handler back")]
+    // SAFETY: restores the system's default for two signals; no other thread runs yet.
+    unsafe {
+        libc::signal(libc::SIGSEGV, libc::SIG_DFL);
+        libc::signal(libc::SIGBUS, libc::SIG_DFL);
+    }
+}
+
+/// Ends the process at once, without running destructors: GPU drivers crash when torn down under a running
+/// computation, and the system takes everything back anyway.
+#[expect(unsafe_code, reason = "std's exit runs exit handlers, which is what must not happen here")]
+pub(crate) fn leave() -> ! {
+    // SAFETY: `_exit` takes any status and does not return.
+    unsafe { libc::_exit(0) }
+}

@@ -1,0 +1,88 @@
+//! The model manager: one task owns the worker and the model; everyone else sends it commands and watches its snapshot.
+//!
+//! Not here: how a model is brought up (`bring_up`), and what an answer is made of (the worker's business).
+
+mod answer;
+mod task;
+
+use std::path::PathBuf;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use workly_core::problem::Problem;
+use workly_core::wire::{AnswerEvent, AnswerRequest, ModelSnapshot};
+pub use workly_engine::worker::Patience;
+
+pub use crate::bring_up::ModelSettings;
+use answer::Answer;
+pub use answer::random_seed;
+use task::{Order, Task};
+
+/// The handle of the manager's task. When the last handle is gone the task ends, and the worker with it.
+#[derive(Debug, Clone)]
+pub struct ModelManager {
+    orders: mpsc::UnboundedSender<Order>,
+    snapshot: watch::Receiver<ModelSnapshot>,
+}
+
+/// An answer being written. Dropping it stops the answer.
+#[derive(Debug)]
+pub struct AnswerStream {
+    events: mpsc::UnboundedReceiver<AnswerEvent>,
+}
+
+impl AnswerStream {
+    /// The next event; `None` after the last one.
+    pub async fn next(&mut self) -> Option<AnswerEvent> {
+        self.events.recv().await
+    }
+}
+
+impl ModelManager {
+    /// Starts the manager in the current tokio runtime. No model is loaded yet.
+    ///
+    /// `worker_program` is the program that is started as `worker`.
+    pub fn start(worker_program: PathBuf, settings: ModelSettings, patience: Patience) -> Self {
+        let (orders, received) = mpsc::unbounded_channel();
+        let (publish, snapshot) = watch::channel(ModelSnapshot::default());
+        tokio::spawn(Task::new(worker_program, settings, patience, received, publish).run());
+        Self { orders, snapshot }
+    }
+
+    /// Watches what the manager is doing.
+    pub fn snapshot(&self) -> watch::Receiver<ModelSnapshot> {
+        self.snapshot.clone()
+    }
+
+    /// Loads the model, if it is not loaded already.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be loaded.
+    pub async fn load(&self) -> Result<(), Problem> {
+        let (done, loaded) = oneshot::channel();
+        let _ = self.orders.send(Order::Load { done });
+        loaded.await.unwrap_or_else(|_| Err(task::gone()))
+    }
+
+    /// Asks for an answer. It waits its turn behind others; the model is loaded if it must be.
+    pub fn answer(&self, request: AnswerRequest) -> AnswerStream {
+        let (sender, events) = mpsc::unbounded_channel();
+        let answer = Answer::new(request, sender);
+        if let Err(mpsc::error::SendError(Order::Answer(answer))) = self.orders.send(Order::Answer(answer)) {
+            answer.fail(task::gone());
+        }
+        AnswerStream { events }
+    }
+
+    /// Stops the answer being written and those that wait.
+    pub fn stop(&self) {
+        let _ = self.orders.send(Order::StopAnswers);
+    }
+
+    /// Ends the worker and the task; returns when the worker is gone.
+    pub async fn shut_down(&self) {
+        let (done, gone) = oneshot::channel();
+        let _ = self.orders.send(Order::ShutDown { done });
+        let _ = gone.await;
+    }
+}

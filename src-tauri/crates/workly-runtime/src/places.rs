@@ -1,0 +1,40 @@
+//! Where things lie: Workly's own data, the worker's program, the model that comes with Workly.
+
+use std::path::{Path, PathBuf};
+use std::{env, io};
+
+/// File name of the model that comes with Workly.
+pub const EMBEDDED_MODEL: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
+
+/// Everything Workly writes lies here: `WORKLY_DATA_DIR`, else the system's folder for application data.
+///
+/// `None` where the system has no such folder.
+pub fn data_dir() -> Option<PathBuf> {
+    match env::var_os("WORKLY_DATA_DIR").filter(|folder| !folder.is_empty()) {
+        Some(folder) => Some(folder.into()),
+        None => dirs::data_dir().map(|folder| folder.join("workly")),
+    }
+}
+
+/// The program that holds models: `workly-cli`, beside the running program.
+///
+/// # Errors
+///
+/// When the running program's own place is unknown.
+pub fn worker_program() -> io::Result<PathBuf> {
+    Ok(env::current_exe()?.with_file_name(format!("workly-cli{}", env::consts::EXE_SUFFIX)))
+}
+
+/// The model that comes with Workly: in the given folder of bundled resources, beside the program, in the
+/// installation's library folder, or in the checkout that the program was built from.
+pub fn embedded_model(resources: Option<&Path>) -> Option<PathBuf> {
+    let program = env::current_exe().ok();
+    let beside = program.as_deref().and_then(Path::parent);
+    let checkout = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../.."));
+    [resources.map(Path::to_path_buf), beside.map(Path::to_path_buf), beside.map(|folder| folder.join("../lib/workly"))]
+        .into_iter()
+        .flatten()
+        .chain([checkout.canonicalize().unwrap_or_else(|_| checkout.to_path_buf())])
+        .map(|folder| folder.join("models").join(EMBEDDED_MODEL))
+        .find(|path| path.is_file())
+}

@@ -1,0 +1,34 @@
+//! `cargo xtask bench`: figures that the project claims, each printed by a command.
+
+use anyhow::Result;
+use clap::ArgGroup;
+
+use crate::machine::Machine;
+use crate::{peer, shell};
+
+/// What to measure.
+#[derive(clap::Args)]
+#[command(group(ArgGroup::new("subject").required(true)))]
+pub(crate) struct Arguments {
+    /// Compare decode speed with the Python package xllamacpp (llama.cpp's own server code, prebuilt), on the CPU.
+    #[arg(long, group = "subject")]
+    peer: bool,
+    /// Measure what watching the GPU costs: processor time and allocations.
+    #[arg(long, group = "subject")]
+    monitor: bool,
+    /// How long the monitor is measured, in seconds.
+    #[arg(long, default_value_t = 60, requires = "monitor")]
+    seconds: u32,
+    #[command(flatten)]
+    options: peer::Options,
+}
+
+pub(crate) fn bench(machine: &Machine, arguments: &Arguments) -> Result<()> {
+    if arguments.peer {
+        return peer::bench(machine, &arguments.options);
+    }
+    // A release build: the figures are those of the program that people run. No llama.cpp is in it.
+    let mut command = machine.cargo();
+    command.args(["run", "--release", "--package", "workly-runtime", "--example", "monitor_cost", "--"]);
+    shell::stream(command.arg(arguments.seconds.to_string()))
+}

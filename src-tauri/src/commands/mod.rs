@@ -1,0 +1,4 @@
+//! What the window may ask for: unpack, call, map the error.
+
+pub(crate) mod chat;
+pub(crate) mod link;

@@ -1,0 +1,23 @@
+//! What happens in the runtime, told to the window.
+
+use tauri::{AppHandle, Emitter as _};
+use workly_core::wire::MODEL_CHANGED;
+use workly_runtime::manager::ModelManager;
+
+/// Loads the model and tells the window of every change, for as long as the manager lives.
+pub(crate) fn forward(app: AppHandle, manager: &ModelManager) {
+    let mut snapshots = manager.snapshot();
+    tauri::async_runtime::spawn(async move {
+        while snapshots.changed().await.is_ok() {
+            let snapshot = snapshots.borrow_and_update().clone();
+            if let Err(error) = app.emit(MODEL_CHANGED, snapshot) {
+                tracing::warn!("the window could not be told: {error}");
+            }
+        }
+    });
+    let manager = manager.clone();
+    tauri::async_runtime::spawn(async move {
+        // A failure is part of the snapshot; the window shows it.
+        let _ = manager.load().await;
+    });
+}

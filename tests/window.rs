@@ -1,0 +1,111 @@
+//! The built window, driven as a person would: a real browser engine, a real model.
+#![cfg(target_os = "linux")]
+
+mod harness;
+
+use std::time::{Duration, Instant};
+
+use harness::{Desktop, is_alive, signal};
+use rustix::process::Signal;
+
+const ANSWER: &str = "[data-testid=answer-text]";
+const STREAMING: &str = "[data-testid=message-assistant][data-state=streaming]";
+const DONE: &str = "[data-testid=message-assistant][data-state=done]";
+const LONG: &str = "Write a long story about a lighthouse keeper, with many chapters.";
+const TWO_SECONDS: Duration = Duration::from_secs(2);
+
+#[tokio::test]
+async fn a_message_is_answered_while_one_watches() {
+    let desktop = Desktop::start().await;
+    desktop.send("Explain what a GPU does.").await;
+    desktop.wait_for("the answer to end", || desktop.has(DONE)).await;
+    assert!(desktop.last_text(ANSWER).await.len() > 40);
+    desktop.save_screenshot("chat").await;
+}
+
+#[tokio::test]
+async fn the_text_grows_and_a_long_answer_is_stopped() {
+    let desktop = Desktop::start().await;
+    desktop.send(LONG).await;
+    desktop.wait_for_text().await;
+    let mut lengths = vec![desktop.last_text(ANSWER).await.len()];
+    while lengths.len() < 4 {
+        assert!(desktop.has(STREAMING).await, "the answer ended too soon: {lengths:?}");
+        let length = desktop.last_text(ANSWER).await.len();
+        assert!(length >= lengths[lengths.len() - 1], "the text shrank: {lengths:?} {length}");
+        if length > lengths[lengths.len() - 1] {
+            lengths.push(length);
+        }
+    }
+    desktop.save_screenshot("streaming").await;
+    desktop.find("[data-testid=stop]").await.click().await.unwrap();
+    desktop.wait_for("the answer to stop", || desktop.has(DONE)).await;
+    assert!(desktop.last_text("[data-testid=answer-footer]").await.to_lowercase().contains("stopped"));
+    assert!(desktop.last_text(ANSWER).await.len() >= lengths[3], "what was written stays");
+
+    desktop.send("Say hello.").await;
+    desktop.wait_for("the next answer", || async { desktop.last_text(ANSWER).await.len() > 1 }).await;
+}
+
+#[tokio::test]
+async fn a_dying_worker_is_told_within_two_seconds_and_the_next_message_works() {
+    let desktop = Desktop::start().await;
+    for (deadly, code) in [(Signal::KILL, "worker_killed"), (Signal::SEGV, "worker_crashed")] {
+        desktop.send(LONG).await;
+        desktop.wait_for_text().await;
+        let worker = desktop.worker();
+        let killed = Instant::now();
+        signal(worker, deadly);
+        let problem = format!("[data-testid=problem][data-code={code}]");
+        desktop.wait_for("the problem", || desktop.has(&problem)).await;
+        assert!(killed.elapsed() < TWO_SECONDS, "{:?}", killed.elapsed());
+        assert!(!is_alive(worker));
+        desktop.save_screenshot(code).await;
+        desktop.find("[data-testid=retry]").await.click().await.unwrap();
+        desktop.wait_for_text().await;
+        desktop.find("[data-testid=stop]").await.click().await.unwrap();
+        desktop.wait_for("the answer to stop", || async { !desktop.has(STREAMING).await }).await;
+    }
+}
+
+#[tokio::test]
+async fn a_frozen_worker_is_told_within_two_seconds_and_can_be_stopped() {
+    let desktop = Desktop::start().await;
+    desktop.send(LONG).await;
+    desktop.wait_for_text().await;
+    let worker = desktop.worker();
+    let frozen = Instant::now();
+    signal(worker, Signal::STOP);
+    desktop.wait_for("the notice", || desktop.has("[data-testid=notice-silent]")).await;
+    assert!(frozen.elapsed() < TWO_SECONDS, "{:?}", frozen.elapsed());
+    desktop.save_screenshot("silent").await;
+    desktop.find("[data-testid=stop]").await.click().await.unwrap();
+    desktop.wait_for("the answer to stop", || desktop.has(DONE)).await;
+    assert!(!is_alive(worker));
+    desktop.send("Say hello.").await;
+    desktop.wait_for("the next answer", || async { desktop.last_text(ANSWER).await.len() > 1 }).await;
+}
+
+#[tokio::test]
+async fn closing_the_window_ends_the_worker() {
+    let desktop = Desktop::start().await;
+    desktop.send(LONG).await;
+    desktop.wait_for_text().await;
+    let (program, worker) = (desktop.program(), desktop.worker());
+    desktop.close_window().await;
+    desktop.wait_for("both to go", || async { !is_alive(program) && !is_alive(worker) }).await;
+}
+
+#[tokio::test]
+async fn killing_the_program_leaves_no_worker_after_a_second() {
+    let desktop = Desktop::start().await;
+    desktop.send(LONG).await;
+    desktop.wait_for_text().await;
+    let worker = desktop.worker();
+    let killed = Instant::now();
+    signal(desktop.program(), Signal::KILL);
+    while is_alive(worker) {
+        assert!(killed.elapsed() < Duration::from_secs(1), "the worker outlived the program");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

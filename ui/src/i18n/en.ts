@@ -1,0 +1,148 @@
+// English, and the shape every other language has to fill.
+
+import type { ProblemCode, Profile, StopReason } from "../ipc/wire";
+import { formats } from "./formats";
+
+const locale = "en";
+const { integer, decimal, percent, duration, plural } = formats(locale);
+
+export const en = {
+  locale: locale as string,
+  app: {
+    newChat: "New chat",
+    details: "Details",
+    copy: "Copy",
+    copied: "Copied",
+    cancel: "Cancel",
+  },
+  model: {
+    none: "No model",
+    starting: "Starting…",
+    loading: (fraction: number | null) => (fraction === null ? "Loading…" : `Loading… ${percent(fraction)}`),
+    ready: "Ready",
+    generating: "Answering",
+    stopped: "Not loaded",
+    failed: "Not available",
+    about: (parameters: number, context: number, threads: number) =>
+      `${integer(parameters / 1e6)} M parameters · context of ${integer(context)} tokens · ${plural(threads, { one: "1 thread", other: `${integer(threads)} threads` })}`,
+    gpu: (layers: number, device: string) =>
+      `${plural(layers, { one: "1 layer", other: `${integer(layers)} layers` })} on ${device}`,
+  },
+  profile: {
+    performance: "Performance",
+    balanced: "Balanced",
+    cpu_fallback: "CPU",
+  } satisfies Record<Profile, string> as Record<Profile, string>,
+  profileOff: "Off",
+  profileLabel: (name: string) => `Profile: ${name}`,
+  speed: (tokensPerSecond: number) => `${decimal(tokensPerSecond)} tokens/s`,
+  chat: {
+    log: "Conversation",
+    you: "You",
+    answerOf: (model: string) => `Answer of ${model}`,
+    jumpToLatest: "Jump to latest",
+    thinking: "Thinking…",
+    waitingForModel: "The model is loading. Your answer comes next.",
+    reading: (done: number, total: number) => `Reading… ${integer(done)}/${integer(total)}`,
+    dropped: (turns: number) =>
+      plural(turns, {
+        one: "1 older turn was left out: the context is full.",
+        other: `${integer(turns)} older turns were left out: the context is full.`,
+      }),
+    silent: "The model process is not answering. Waiting for it…",
+    firstToken: (milliseconds: number) => `first token ${duration(milliseconds)}`,
+    tokens: (count: number) => plural(count, { one: "1 token", other: `${integer(count)} tokens` }),
+    promptTokens: (count: number, cached: number) =>
+      `${plural(count, { one: "1 prompt token", other: `${integer(count)} prompt tokens` })}, ${integer(cached)} from the cache`,
+    stop: {
+      end: null,
+      stop_string: "stop text reached",
+      length: "length limit reached",
+      context: "context full",
+      cancelled: "stopped",
+    } satisfies Record<StopReason, string | null> as Record<StopReason, string | null>,
+    copyAnswer: "Copy answer",
+    copyCode: "Copy code",
+    retry: "Try again",
+    plainText: "text",
+  },
+  composer: {
+    label: "Your message",
+    placeholder: "Write a message",
+    send: "Send",
+    stop: "Stop",
+    stopping: "Stopping…",
+    hintSend: "to send",
+    hintNewLine: "for a new line",
+    hintStop: "to stop",
+    hintNewChat: "for a new chat",
+  },
+  keys: { enter: "Enter", shift: "Shift", escape: "Esc", control: "Ctrl" },
+  empty: {
+    title: "What shall we talk about?",
+    withModel: (model: string) => `${model} runs on this machine. What you write stays here.`,
+    withoutModel: "The model runs on this machine. What you write stays here.",
+    suggestions: "Suggestions",
+    ideas: [
+      { title: "Explain something", text: "Explain what a GPU does, in a few simple sentences." },
+      { title: "Write something", text: "Write a short, friendly e-mail that moves a meeting to Thursday." },
+      { title: "Code something", text: "Write a Python function that counts the words in a text file." },
+    ],
+  },
+  link: {
+    title: "Open this link?",
+    warning: "It was written by the model. Check where it leads.",
+    open: "Open in browser",
+  },
+  problem: {
+    model_missing: {
+      title: "The model file is missing",
+      advice: "Check that the file is still where it was, or choose another model.",
+    },
+    no_permission: { title: "The model file cannot be read", advice: "Give your user the right to read the file, then try again." },
+    not_gguf: { title: "This file is not a GGUF model", advice: "Choose a model file that ends in .gguf." },
+    model_damaged: { title: "The model file is damaged", advice: "It is probably an incomplete download. Download it again." },
+    unsupported_architecture: {
+      title: "This kind of model is not supported",
+      advice: "Choose a model of another family, or update Workly.",
+    },
+    context_too_large: { title: "The context does not fit in memory", advice: "Set a smaller context, or close other programs." },
+    out_of_memory: { title: "Out of memory", advice: "Close other programs, or choose a smaller model or context." },
+    empty_prompt: { title: "There is nothing to answer", advice: "Write a message first." },
+    prompt_too_long: {
+      title: "The message is too long",
+      advice: "Shorten it, or set a larger context: it has to fit in the model's context.",
+    },
+    invalid_setting: { title: "A setting is out of its range", advice: "Change the setting named below." },
+    template_failed: { title: "The model's chat template failed", advice: "Start a new chat. If it happens again, choose another model." },
+    load_failed: { title: "The model could not be loaded", advice: "Try again. The details say what the engine reported." },
+    decode_failed: { title: "The model stopped computing", advice: "Try again. The text so far is kept." },
+    no_model: { title: "No model", advice: "Choose a model first." },
+    worker_crashed: {
+      title: "The model process crashed",
+      advice: "The text so far is kept. Try again: a new process starts by itself.",
+    },
+    worker_killed: {
+      title: "The model process was ended from outside",
+      advice: "Often the system does that when memory runs out. Try again: a new process starts by itself.",
+    },
+    worker_unresponsive: {
+      title: "The model process stopped answering",
+      advice: "It was ended. Try again: a new process starts by itself.",
+    },
+    worker_missing: { title: "A part of Workly is missing", advice: "The program that runs models was not found. Install Workly again." },
+    protocol: { title: "Workly had an internal error", advice: "Try again. If it stays, restart Workly." },
+    link_refused: { title: "This link was not opened", advice: "Copy it and open it yourself if you trust it." },
+    cancelled: { title: "Stopped", advice: "It was stopped before it was done." },
+  } satisfies Record<ProblemCode, ProblemWords> as Record<ProblemCode, ProblemWords>,
+};
+
+/** What a person is told of a problem, above the core's own message. */
+export interface ProblemWords {
+  /** What happened, in a few words. */
+  title: string;
+  /** What to do about it. */
+  advice: string;
+}
+
+export type Dictionary = typeof en;

@@ -1,0 +1,33 @@
+/** The words for a count; French and English need only these two. */
+export interface PluralWords {
+  one: string;
+  other: string;
+}
+
+/** Numbers, counts and durations as a language writes them. */
+export interface Formats {
+  integer(value: number): string;
+  /** At most one digit after the decimal sign. */
+  decimal(value: number): string;
+  /** A fraction, 0 to 1, in percent. */
+  percent(fraction: number): string;
+  /** Milliseconds, in seconds where that is easier to read. */
+  duration(milliseconds: number): string;
+  /** The words for this count, by the language's own plural rule. */
+  plural(count: number, words: PluralWords): string;
+}
+
+export function formats(locale: string): Formats {
+  const integer = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
+  const decimal = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
+  const percent = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 0 });
+  const rules = new Intl.PluralRules(locale);
+  return {
+    integer: (value) => integer.format(value),
+    decimal: (value) => decimal.format(value),
+    percent: (fraction) => percent.format(fraction),
+    duration: (milliseconds) =>
+      milliseconds < 1000 ? `${integer.format(milliseconds)}\u00a0ms` : `${decimal.format(milliseconds / 1000)}\u00a0s`,
+    plural: (count, words) => (rules.select(count) === "one" ? words.one : words.other),
+  };
+}

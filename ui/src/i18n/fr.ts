@@ -1,0 +1,159 @@
+// French. Narrow no-break spaces (U+202F) stand before ; ! ? and no-break spaces before : as French typography asks.
+
+import type { Dictionary } from "./en";
+import { formats } from "./formats";
+
+const locale = "fr";
+const { integer, decimal, percent, duration, plural } = formats(locale);
+
+export const fr: Dictionary = {
+  locale,
+  app: {
+    newChat: "Nouvelle discussion",
+    details: "Détails",
+    copy: "Copier",
+    copied: "Copié",
+    cancel: "Annuler",
+  },
+  model: {
+    none: "Aucun modèle",
+    starting: "Démarrage…",
+    loading: (fraction) => (fraction === null ? "Chargement…" : `Chargement… ${percent(fraction)}`),
+    ready: "Prêt",
+    generating: "Répond",
+    stopped: "Non chargé",
+    failed: "Indisponible",
+    about: (parameters, context, threads) =>
+      `${integer(parameters / 1e6)} M de paramètres · contexte de ${integer(context)} jetons · ${plural(threads, { one: `${integer(threads)} fil de calcul`, other: `${integer(threads)} fils de calcul` })}`,
+    gpu: (layers, device) =>
+      `${plural(layers, { one: `${integer(layers)} couche`, other: `${integer(layers)} couches` })} sur ${device}`,
+  },
+  profile: {
+    performance: "Performance",
+    balanced: "Équilibré",
+    cpu_fallback: "CPU",
+  },
+  profileOff: "Arrêté",
+  profileLabel: (name) => `Profil : ${name}`,
+  speed: (tokensPerSecond) => `${decimal(tokensPerSecond)} jetons/s`,
+  chat: {
+    log: "Discussion",
+    you: "Vous",
+    answerOf: (model) => `Réponse de ${model}`,
+    jumpToLatest: "Aller à la fin",
+    thinking: "Réflexion…",
+    waitingForModel: "Le modèle se charge. Votre réponse vient ensuite.",
+    reading: (done, total) => `Lecture… ${integer(done)}/${integer(total)}`,
+    dropped: (turns) =>
+      plural(turns, {
+        one: `${integer(turns)} échange ancien a été laissé de côté : le contexte est plein.`,
+        other: `${integer(turns)} échanges anciens ont été laissés de côté : le contexte est plein.`,
+      }),
+    silent: "Le processus du modèle ne répond pas. On l’attend…",
+    firstToken: (milliseconds) => `premier jeton ${duration(milliseconds)}`,
+    tokens: (count) => plural(count, { one: `${integer(count)} jeton`, other: `${integer(count)} jetons` }),
+    promptTokens: (count, cached) =>
+      `${plural(count, { one: `${integer(count)} jeton lu`, other: `${integer(count)} jetons lus` })}, dont ${integer(cached)} en cache`,
+    stop: {
+      end: null,
+      stop_string: "texte d’arrêt atteint",
+      length: "longueur limite atteinte",
+      context: "contexte plein",
+      cancelled: "arrêtée",
+    },
+    copyAnswer: "Copier la réponse",
+    copyCode: "Copier le code",
+    retry: "Réessayer",
+    plainText: "texte",
+  },
+  composer: {
+    label: "Votre message",
+    placeholder: "Écrivez un message",
+    send: "Envoyer",
+    stop: "Arrêter",
+    stopping: "Arrêt…",
+    hintSend: "pour envoyer",
+    hintNewLine: "pour aller à la ligne",
+    hintStop: "pour arrêter",
+    hintNewChat: "pour une nouvelle discussion",
+  },
+  keys: { enter: "Entrée", shift: "Maj", escape: "Échap", control: "Ctrl" },
+  empty: {
+    title: "De quoi parlons-nous ?",
+    withModel: (model) => `${model} tourne sur cette machine. Ce que vous écrivez reste ici.`,
+    withoutModel: "Le modèle tourne sur cette machine. Ce que vous écrivez reste ici.",
+    suggestions: "Suggestions",
+    ideas: [
+      { title: "Expliquer", text: "Explique en quelques phrases simples à quoi sert un GPU." },
+      { title: "Rédiger", text: "Écris un court e-mail aimable pour déplacer une réunion à jeudi." },
+      { title: "Programmer", text: "Écris une fonction Python qui compte les mots d’un fichier texte." },
+    ],
+  },
+  link: {
+    title: "Ouvrir ce lien ?",
+    warning: "C’est le modèle qui l’a écrit. Vérifiez où il mène.",
+    open: "Ouvrir dans le navigateur",
+  },
+  problem: {
+    model_missing: {
+      title: "Le fichier du modèle est introuvable",
+      advice: "Vérifiez qu’il est toujours à sa place, ou choisissez un autre modèle.",
+    },
+    no_permission: {
+      title: "Le fichier du modèle ne peut pas être lu",
+      advice: "Donnez à votre utilisateur le droit de lire ce fichier, puis réessayez.",
+    },
+    not_gguf: { title: "Ce fichier n’est pas un modèle GGUF", advice: "Choisissez un fichier de modèle qui se termine par .gguf." },
+    model_damaged: {
+      title: "Le fichier du modèle est abîmé",
+      advice: "C’est sans doute un téléchargement incomplet. Téléchargez-le de nouveau.",
+    },
+    unsupported_architecture: {
+      title: "Ce type de modèle n’est pas pris en charge",
+      advice: "Choisissez un modèle d’une autre famille, ou mettez Workly à jour.",
+    },
+    context_too_large: {
+      title: "Le contexte ne tient pas en mémoire",
+      advice: "Réglez un contexte plus petit, ou fermez d’autres programmes.",
+    },
+    out_of_memory: {
+      title: "Mémoire insuffisante",
+      advice: "Fermez d’autres programmes, ou choisissez un modèle ou un contexte plus petit.",
+    },
+    empty_prompt: { title: "Il n’y a rien à quoi répondre", advice: "Écrivez d’abord un message." },
+    prompt_too_long: {
+      title: "Le message est trop long",
+      advice: "Raccourcissez-le, ou réglez un contexte plus grand : il doit tenir dans le contexte du modèle.",
+    },
+    invalid_setting: { title: "Un réglage est hors de ses limites", advice: "Changez le réglage nommé ci-dessous." },
+    template_failed: {
+      title: "Le gabarit de discussion du modèle a échoué",
+      advice: "Commencez une nouvelle discussion. Si cela se reproduit, choisissez un autre modèle.",
+    },
+    load_failed: {
+      title: "Le modèle n’a pas pu être chargé",
+      advice: "Réessayez. Les détails disent ce que le moteur a signalé.",
+    },
+    decode_failed: { title: "Le modèle a cessé de calculer", advice: "Réessayez. Le texte déjà écrit est conservé." },
+    no_model: { title: "Aucun modèle", advice: "Choisissez d’abord un modèle." },
+    worker_crashed: {
+      title: "Le processus du modèle a planté",
+      advice: "Le texte déjà écrit est conservé. Réessayez : un nouveau processus démarre tout seul.",
+    },
+    worker_killed: {
+      title: "Le processus du modèle a été arrêté de l’extérieur",
+      advice: "Le système le fait souvent quand la mémoire manque. Réessayez : un nouveau processus démarre tout seul.",
+    },
+    worker_unresponsive: {
+      title: "Le processus du modèle ne répondait plus",
+      advice: "Il a été arrêté. Réessayez : un nouveau processus démarre tout seul.",
+    },
+    worker_missing: {
+      title: "Il manque une partie de Workly",
+      advice: "Le programme qui fait tourner les modèles est introuvable. Réinstallez Workly.",
+    },
+    protocol: { title: "Workly a rencontré une erreur interne", advice: "Réessayez. Si elle persiste, redémarrez Workly." },
+    link_refused: { title: "Ce lien n’a pas été ouvert", advice: "Copiez-le et ouvrez-le vous-même si vous lui faites confiance." },
+    cancelled: { title: "Arrêté", advice: "L’arrêt a eu lieu avant la fin." },
+  },
+};

@@ -1,0 +1,62 @@
+import { describe, expect, it } from "vitest";
+import { en } from "./en";
+import { formats } from "./formats";
+import { fr } from "./fr";
+import { preferred } from "./index.svelte";
+
+/** The path of every string in a dictionary; a function counts by its name. */
+function paths(value: unknown, path = ""): string[] {
+  if (typeof value !== "object" || value === null) return [path];
+  return Object.entries(value).flatMap(([key, inner]) => paths(inner, `${path}.${key}`));
+}
+
+function strings(value: unknown): string[] {
+  if (typeof value === "string") return [value];
+  return typeof value === "object" && value !== null ? Object.values(value).flatMap(strings) : [];
+}
+
+describe("the dictionaries", () => {
+  it("have the same entries", () => {
+    expect(paths(fr)).toEqual(paths(en));
+  });
+
+  it("leave no entry empty", () => {
+    expect([...strings(en), ...strings(fr)].filter((text) => text.trim() === "")).toEqual([]);
+  });
+
+  it("are truly two languages", () => {
+    const english = new Set(strings(en.problem));
+    expect(strings(fr.problem).filter((text) => english.has(text))).toEqual([]);
+  });
+
+  it("never leave an ordinary space before French punctuation", () => {
+    expect(strings(fr).filter((text) => / [:;!?»]/.test(text))).toEqual([]);
+    expect(fr.chat.dropped(2)).not.toMatch(/ [:;!?]/);
+  });
+
+  it("count by each language's own rule", () => {
+    expect(en.chat.dropped(1)).toContain("1 older turn was");
+    expect(en.chat.dropped(0)).toContain("0 older turns were");
+    expect(fr.chat.dropped(0)).toContain("0 échange ancien a");
+    expect(fr.chat.dropped(2)).toContain("2 échanges anciens ont");
+  });
+
+  it("write numbers as each language does", () => {
+    expect(en.speed(85.25)).toBe("85.3 tokens/s");
+    expect(fr.speed(85.25)).toBe("85,3 jetons/s");
+    expect(en.chat.firstToken(1234)).toBe("first token 1.2\u00a0s");
+    expect(formats("en").percent(0.43)).toBe("43%");
+  });
+});
+
+describe("the language of the window", () => {
+  it("is the first of the user's that Workly speaks", () => {
+    expect(preferred(["de-DE", "fr-CA", "en"])).toBe("fr");
+    expect(preferred(["en-GB", "fr"])).toBe("en");
+  });
+
+  it("is English where Workly speaks none of them", () => {
+    expect(preferred(["de", "ja-JP"])).toBe("en");
+    expect(preferred([])).toBe("en");
+  });
+});

@@ -24,6 +24,7 @@ struct Arguments {
 }
 
 /// Runs the program until its window is closed.
+#[expect(clippy::exit, reason = "in what Tauri's macro expands to")]
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let filter = EnvFilter::try_from_env("WORKLY_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));

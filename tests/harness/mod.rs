@@ -1,4 +1,5 @@
 //! The built desktop program in a display, a session bus and a WebDriver of its own.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
@@ -17,7 +18,7 @@ use tempfile::TempDir;
 /// The program under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_workly");
 /// Longest wait for anything: the first window of a cold machine takes a while.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running Workly with its window; everything it started ends when this is dropped.
 pub(crate) struct Desktop {

@@ -1,4 +1,5 @@
 //! Asking for answers.
+#![expect(clippy::needless_pass_by_value, reason = "the shape in which Tauri passes arguments")]
 
 use tauri::State;
 use tauri::ipc::Channel;

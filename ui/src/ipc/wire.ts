@@ -64,7 +64,7 @@ seed: number, };
 
 export type ModelInfo = { 
 /**
- * The name in the file's header, else the file's name.
+ * The file's name without its ending.
  */
 name: string, 
 /**

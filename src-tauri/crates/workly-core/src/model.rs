@@ -59,7 +59,7 @@ impl KvType {
 /// A loaded model, as its file's header describes it and as it was loaded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct ModelInfo {
-    /// The name in the file's header, else the file's name.
+    /// The file's name without its ending.
     pub name: String,
     /// Architecture, such as `llama` or `gemma3`.
     pub architecture: String,

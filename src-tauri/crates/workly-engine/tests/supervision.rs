@@ -1,5 +1,6 @@
 //! Supervision of real processes: shell scripts that misbehave in the ways workers can.
 #![cfg(unix)]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -15,7 +16,7 @@ const IMPATIENT: Patience = Patience {
     hello: Duration::from_millis(400),
     silent: Duration::from_millis(300),
     dead: Duration::from_millis(900),
-    stuck: Duration::from_secs(60),
+    stuck: Duration::from_mins(1),
     farewell: Duration::from_millis(300),
 };
 

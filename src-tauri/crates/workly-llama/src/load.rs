@@ -112,7 +112,7 @@ impl Loading<'_> {
             PromptChunks::on_cpu(model.n_params(), request.threads)
         };
         let info = ModelInfo {
-            name: name(model, &request.path),
+            name: name(&request.path),
             architecture: model.meta_val_str("general.architecture").unwrap_or_default(),
             parameters: model.n_params(),
             size_bytes: model.size(),
@@ -134,13 +134,9 @@ impl Loading<'_> {
     }
 }
 
-fn name(model: &LlamaModel, path: &Path) -> String {
-    model
-        .meta_val_str("general.name")
-        .ok()
-        .filter(|name| !name.trim().is_empty())
-        .or_else(|| path.file_stem().map(|stem| stem.to_string_lossy().into_owned()))
-        .unwrap_or_default()
+/// The file's name, which people know a model by; the name in the header is often that of a training run.
+fn name(path: &Path) -> String {
+    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// Finds what is wrong with a file without llama.cpp's help.

@@ -1,5 +1,6 @@
 //! Running the real program on the real model.
-#![allow(dead_code, reason = "each test program uses its own part")]
+#![expect(dead_code, reason = "each test program uses its own part")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -89,7 +90,7 @@ impl Chat {
     /// The next object of a type on standard output.
     pub(crate) fn object(&self, name: &str) -> Value {
         loop {
-            let line = self.stdout.recv_timeout(Duration::from_secs(60)).expect("the chat goes on");
+            let line = self.stdout.recv_timeout(Duration::from_mins(1)).expect("the chat goes on");
             let object: Value = serde_json::from_str(&line).unwrap();
             if object["type"] == name {
                 return object;
@@ -141,7 +142,7 @@ fn lines(pipe: impl std::io::Read + Send + 'static) -> mpsc::Receiver<String> {
 
 /// Polls until there is something, for a minute at the most.
 pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         if let Some(found) = look() {
             return found;

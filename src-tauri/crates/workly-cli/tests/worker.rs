@@ -1,0 +1,196 @@
+//! The worker process itself, spoken to in frames as the supervisor does.
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+mod support;
+
+use std::io::Write as _;
+use std::process::{Child, ChildStdin, ChildStdout, Command as Process, Stdio};
+
+use serde_json::json;
+use workly_core::chat::{Message, Role};
+use workly_core::model::{ContextSize, KvType};
+use workly_core::problem::ProblemCode;
+use workly_core::sampling::Sampling;
+use workly_core::wire::StopReason;
+use workly_engine::frame;
+use workly_engine::protocol::{Command, Envelope, GenerateRequest, LoadRequest, PROTOCOL_VERSION, Reply, Request};
+
+struct Worker {
+    process: Child,
+    input: Option<ChildStdin>,
+    output: ChildStdout,
+}
+
+impl Worker {
+    fn start() -> Self {
+        let mut process = Process::new(support::PROGRAM)
+            .args(["worker", "--backends", "cpu", "--parent", &std::process::id().to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let (input, output) = (process.stdin.take(), process.stdout.take().unwrap());
+        let mut worker = Self { process, input, output };
+        assert!(matches!(worker.hear().reply, Reply::Hello { protocol: PROTOCOL_VERSION, .. }), "hello comes first");
+        worker
+    }
+
+    fn tell(&mut self, id: u64, command: Command) {
+        frame::write(self.input.as_mut().unwrap(), &Request { id, command }).unwrap();
+    }
+
+    fn hear(&mut self) -> Envelope {
+        frame::read(&mut self.output).unwrap().expect("the worker goes on")
+    }
+
+    /// The final reply to a request; everything before it, heartbeats included, goes by.
+    fn last(&mut self, id: u64) -> Reply {
+        loop {
+            let envelope = self.hear();
+            if envelope.id == id && envelope.reply.is_final() {
+                return envelope.reply;
+            }
+        }
+    }
+
+    fn load(&mut self, id: u64) {
+        self.tell(id, load(&support::model()));
+        assert!(matches!(self.last(id), Reply::Loaded(_)));
+    }
+
+    fn code(mut self) -> Option<i32> {
+        support::wait_for("the worker to end", || self.process.try_wait().unwrap()).code()
+    }
+}
+
+fn load(path: &std::path::Path) -> Command {
+    Command::Load(LoadRequest {
+        path: path.to_path_buf(),
+        gpu_layers: 0,
+        device: None,
+        context: ContextSize::UpTo(1024),
+        threads: 2,
+        kv_type: KvType::Q8_0,
+    })
+}
+
+fn generate(stop_strings: &[&str], max_tokens: u32) -> Command {
+    Command::Generate(GenerateRequest {
+        messages: vec![Message::new(Role::User, "Count from one to twenty.")],
+        sampling: Sampling { temperature: 0.0, ..Sampling::default() },
+        max_tokens: Some(max_tokens),
+        stop_strings: stop_strings.iter().map(|stop| (*stop).to_owned()).collect(),
+        ignore_end: true,
+    })
+}
+
+#[test]
+fn the_end_of_its_input_means_stop_even_in_the_middle_of_an_answer() {
+    let mut worker = Worker::start();
+    worker.load(1);
+    worker.tell(2, generate(&[], 1_000));
+    while !matches!(worker.hear().reply, Reply::Token { .. }) {}
+    worker.input = None;
+    assert_eq!(worker.code(), Some(0));
+}
+
+#[test]
+fn a_load_can_be_cancelled_and_the_next_one_works() {
+    let mut worker = Worker::start();
+    // Told before the load begins, so that the load is certain to hear it.
+    worker.tell(9, Command::Cancel { request: 1 });
+    worker.tell(1, load(&support::model()));
+    let Reply::Failed(problem) = worker.last(1) else { panic!("a cancelled load must fail") };
+    assert_eq!(problem.code, ProblemCode::Cancelled);
+    worker.load(2);
+}
+
+#[test]
+fn pings_are_answered_and_cancels_heard_while_an_answer_is_written() {
+    let mut worker = Worker::start();
+    worker.load(1);
+    worker.tell(2, generate(&[], 100_000));
+    while !matches!(worker.hear().reply, Reply::Token { .. }) {}
+    worker.tell(3, Command::Ping);
+    worker.tell(4, Command::Cancel { request: 2 });
+    let (mut ponged, mut generated) = (false, None);
+    while generated.is_none() {
+        match worker.hear() {
+            Envelope { id: 3, reply: Reply::Pong } => ponged = true,
+            Envelope { id: 2, reply: Reply::Done(done) } => generated = Some(done),
+            _ => {}
+        }
+    }
+    assert!(ponged, "the pong comes before the answer ends");
+    assert_eq!(generated.unwrap().stop, StopReason::Cancelled);
+}
+
+#[test]
+fn a_stop_string_ends_the_answer_and_never_shows() {
+    let mut worker = Worker::start();
+    worker.load(1);
+    worker.tell(2, generate(&[], 40));
+    let mut whole = String::new();
+    let mut text_of = |worker: &mut Worker, id| -> (String, StopReason) {
+        whole.clear();
+        loop {
+            match worker.hear() {
+                Envelope { reply: Reply::Token { text, .. }, .. } => whole.push_str(&text),
+                Envelope { id: finished, reply: Reply::Done(done) } if finished == id => {
+                    return (whole.clone(), done.stop);
+                }
+                _ => {}
+            }
+        }
+    };
+    let (undisturbed, _) = text_of(&mut worker, 2);
+    let middle: String = undisturbed.chars().skip(20).take(12).collect();
+    worker.tell(3, generate(&[&middle], 40));
+    let (stopped, reason) = text_of(&mut worker, 3);
+    assert_eq!(reason, StopReason::StopString);
+    assert_eq!(stopped, undisturbed.split(&middle).next().unwrap());
+}
+
+#[test]
+fn without_a_model_an_answer_is_refused_and_an_unloaded_model_is_gone() {
+    let mut worker = Worker::start();
+    let refused = |worker: &mut Worker, id| {
+        worker.tell(id, generate(&[], 1));
+        matches!(worker.last(id), Reply::Failed(problem) if problem.code == ProblemCode::NoModel)
+    };
+    assert!(refused(&mut worker, 1));
+    worker.load(2);
+    worker.tell(3, Command::Unload);
+    assert_eq!(worker.last(3), Reply::Unloaded);
+    assert!(refused(&mut worker, 4));
+}
+
+#[test]
+fn a_command_of_a_later_version_is_refused_and_the_worker_goes_on() {
+    let mut worker = Worker::start();
+    frame::write(worker.input.as_mut().unwrap(), &json!({"id": 7, "command": {"type": "levitate"}})).unwrap();
+    assert!(matches!(worker.last(7), Reply::Failed(problem) if problem.code == ProblemCode::Protocol));
+    worker.tell(8, Command::Devices);
+    assert!(matches!(worker.last(8), Reply::Devices { devices } if !devices.is_empty()));
+}
+
+#[test]
+fn garbage_on_its_input_ends_the_worker() {
+    let mut worker = Worker::start();
+    worker.input.as_mut().unwrap().write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    assert_eq!(worker.code(), Some(0));
+}
+
+#[test]
+fn a_worker_whose_parent_is_not_the_one_named_leaves_at_once() {
+    let mut process = Process::new(support::PROGRAM)
+        .args(["worker", "--backends", "cpu", "--parent", "1"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let status = support::wait_for("the worker to leave", || process.try_wait().unwrap());
+    assert!(status.success());
+}

@@ -49,6 +49,12 @@ export const en = {
         one: "1 older turn was left out: the context is full.",
         other: `${integer(turns)} older turns were left out: the context is full.`,
       }),
+    switched: (profile: Profile, token: number) =>
+      ({
+        performance: `From token ${integer(token)} on the whole model runs on the GPU.`,
+        balanced: `From token ${integer(token)} on a part of the model runs on the GPU.`,
+        cpu_fallback: `From token ${integer(token)} on the model runs on the CPU.`,
+      })[profile],
     silent: "The model process is not answering. Waiting for it…",
     firstToken: (milliseconds: number) => `first token ${duration(milliseconds)}`,
     tokens: (count: number) => plural(count, { one: "1 token", other: `${integer(count)} tokens` }),

@@ -49,6 +49,12 @@ export const fr: Dictionary = {
         one: `${integer(turns)} échange ancien a été laissé de côté : le contexte est plein.`,
         other: `${integer(turns)} échanges anciens ont été laissés de côté : le contexte est plein.`,
       }),
+    switched: (profile, token) =>
+      ({
+        performance: `À partir du jeton ${integer(token)}, tout le modèle est sur le GPU.`,
+        balanced: `À partir du jeton ${integer(token)}, une partie du modèle est sur le GPU.`,
+        cpu_fallback: `À partir du jeton ${integer(token)}, le modèle est sur le CPU.`,
+      })[profile],
     silent: "Le processus du modèle ne répond pas. On l’attend…",
     firstToken: (milliseconds) => `premier jeton ${duration(milliseconds)}`,
     tokens: (count) => plural(count, { one: `${integer(count)} jeton`, other: `${integer(count)} jetons` }),

@@ -124,6 +124,10 @@ model: ModelInfo | null,
  */
 profile: Profile | null, 
 /**
+ * The profile that the model is on its way to.
+ */
+switching_to: Profile | null, 
+/**
  * Tokens per second of the last or current answer, prompt excluded.
  */
 tokens_per_second: number | null, 
@@ -200,6 +204,38 @@ time_to_first_token_ms: number,
  */
 stop: StopReason, };
 
+export type SwitchStrategy = "standby" | "side_by_side";
+
+export type AnswerSwitch = { 
+/**
+ * The profile that wrote the tokens before.
+ */
+from: Profile, 
+/**
+ * The profile that writes from here on.
+ */
+to: Profile, 
+/**
+ * Why.
+ */
+reason: string, 
+/**
+ * How the answer got there.
+ */
+strategy: SwitchStrategy, 
+/**
+ * Index of the first token of the new worker.
+ */
+at_token: number, 
+/**
+ * Milliseconds from the old worker's last token to the new worker's first.
+ */
+gap_ms: number, 
+/**
+ * Milliseconds from the decision to the end of the GPU process; none where none ended.
+ */
+vram_released_ms: number | null, };
+
 export type AnswerEvent = { "type": "prompt", 
 /**
  * Tokens read so far, cached ones included.
@@ -232,4 +268,4 @@ profile: Profile, } | { "type": "silent",
 /**
  * What happens and what to do.
  */
-message: string, } | { "type": "resumed" } | { "type": "done" } & AnswerStats | { "type": "failed" } & Problem;
+message: string, } | { "type": "resumed" } | { "type": "switched" } & AnswerSwitch | { "type": "done" } & AnswerStats | { "type": "failed" } & Problem;

@@ -1,4 +1,4 @@
-import type { AnswerEvent, AnswerStats, Problem, Profile, StopReason } from "../ipc/wire";
+import type { AnswerEvent, AnswerStats, AnswerSwitch, Problem, Profile, StopReason } from "../ipc/wire";
 
 export type AnswerState = "streaming" | "done" | "failed";
 
@@ -20,6 +20,8 @@ export class Answer {
   profile = $state<Profile | null>(null);
   /** Whether the model's process has stopped giving signs of life. */
   silent = $state(false);
+  /** The changes of profile in the middle of the answer, in order. */
+  switches = $state.raw<readonly AnswerSwitch[]>([]);
   stats = $state.raw<AnswerStats | null>(null);
   stop = $state<StopReason | null>(null);
   problem = $state.raw<Problem | null>(null);
@@ -51,6 +53,9 @@ export class Answer {
         break;
       case "resumed":
         this.silent = false;
+        break;
+      case "switched":
+        this.switches = [...this.switches, event];
         break;
       case "done":
         this.stats = event;

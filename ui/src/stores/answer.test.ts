@@ -32,6 +32,16 @@ describe("an answer", () => {
     expect(answer.text).toBe("last words");
   });
 
+  it("goes on through changes of profile and remembers where they fell", () => {
+    const answer = new Answer(1, atOnce);
+    const moved = { from: "performance", to: "cpu_fallback", reason: "overload", strategy: "standby" } as const;
+    answer.apply(token("Once"));
+    answer.apply({ type: "switched", ...moved, at_token: 1, gap_ms: 20, vram_released_ms: 200 });
+    answer.apply(token(" more"));
+    expect(answer).toMatchObject({ text: "Once more", state: "streaming" });
+    expect(answer.switches).toMatchObject([{ to: "cpu_fallback", at_token: 1 }]);
+  });
+
   it("knows how much of the prompt is read and how many turns were left out", () => {
     const answer = new Answer(1, atOnce);
     answer.apply({ type: "prompt", done: 128, total: 512, dropped_turns: 2 });

@@ -5,76 +5,16 @@
 mod support;
 
 use std::io::Write as _;
-use std::process::{Child, ChildStdin, ChildStdout, Command as Process, Stdio};
+use std::process::{Command as Process, Stdio};
 
 use serde_json::json;
+use support::worker::{Worker, load};
 use workly_core::chat::{Message, Role};
-use workly_core::model::{ContextSize, KvType};
 use workly_core::problem::ProblemCode;
 use workly_core::sampling::Sampling;
 use workly_core::wire::StopReason;
 use workly_engine::frame;
-use workly_engine::protocol::{Command, Envelope, GenerateRequest, LoadRequest, PROTOCOL_VERSION, Reply, Request};
-
-struct Worker {
-    process: Child,
-    input: Option<ChildStdin>,
-    output: ChildStdout,
-}
-
-impl Worker {
-    fn start() -> Self {
-        let mut process = Process::new(support::PROGRAM)
-            .args(["worker", "--backends", "cpu", "--parent", &std::process::id().to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let (input, output) = (process.stdin.take(), process.stdout.take().unwrap());
-        let mut worker = Self { process, input, output };
-        assert!(matches!(worker.hear().reply, Reply::Hello { protocol: PROTOCOL_VERSION, .. }), "hello comes first");
-        worker
-    }
-
-    fn tell(&mut self, id: u64, command: Command) {
-        frame::write(self.input.as_mut().unwrap(), &Request { id, command }).unwrap();
-    }
-
-    fn hear(&mut self) -> Envelope {
-        frame::read(&mut self.output).unwrap().expect("the worker goes on")
-    }
-
-    /// The final reply to a request; everything before it, heartbeats included, goes by.
-    fn last(&mut self, id: u64) -> Reply {
-        loop {
-            let envelope = self.hear();
-            if envelope.id == id && envelope.reply.is_final() {
-                return envelope.reply;
-            }
-        }
-    }
-
-    fn load(&mut self, id: u64) {
-        self.tell(id, load(&support::model()));
-        assert!(matches!(self.last(id), Reply::Loaded(_)));
-    }
-
-    fn code(mut self) -> Option<i32> {
-        support::wait_for("the worker to end", || self.process.try_wait().unwrap()).code()
-    }
-}
-
-fn load(path: &std::path::Path) -> Command {
-    Command::Load(LoadRequest {
-        path: path.to_path_buf(),
-        gpu_layers: 0,
-        device: None,
-        context: ContextSize::UpTo(1024),
-        threads: 2,
-        kv_type: KvType::Q8_0,
-    })
-}
+use workly_engine::protocol::{Command, Envelope, GenerateRequest, Reply};
 
 fn generate(stop_strings: &[&str], max_tokens: u32) -> Command {
     Command::Generate(GenerateRequest {
@@ -88,8 +28,7 @@ fn generate(stop_strings: &[&str], max_tokens: u32) -> Command {
 
 #[test]
 fn the_end_of_its_input_means_stop_even_in_the_middle_of_an_answer() {
-    let mut worker = Worker::start();
-    worker.load(1);
+    let mut worker = Worker::with_model(2);
     worker.tell(2, generate(&[], 1_000));
     while !matches!(worker.hear().reply, Reply::Token { .. }) {}
     worker.input = None;
@@ -101,16 +40,15 @@ fn a_load_can_be_cancelled_and_the_next_one_works() {
     let mut worker = Worker::start();
     // Told before the load begins, so that the load is certain to hear it.
     worker.tell(9, Command::Cancel { request: 1 });
-    worker.tell(1, load(&support::model()));
-    let Reply::Failed(problem) = worker.last(1) else { panic!("a cancelled load must fail") };
-    assert_eq!(problem.code, ProblemCode::Cancelled);
-    worker.load(2);
+    worker.tell(1, load(&support::model(), 2));
+    assert!(matches!(worker.last(1), Reply::Failed(problem) if problem.code == ProblemCode::Cancelled));
+    worker.tell(2, load(&support::model(), 2));
+    assert!(matches!(worker.last(2), Reply::Loaded(_)));
 }
 
 #[test]
 fn pings_are_answered_and_cancels_heard_while_an_answer_is_written() {
-    let mut worker = Worker::start();
-    worker.load(1);
+    let mut worker = Worker::with_model(2);
     worker.tell(2, generate(&[], 100_000));
     while !matches!(worker.hear().reply, Reply::Token { .. }) {}
     worker.tell(3, Command::Ping);
@@ -129,8 +67,7 @@ fn pings_are_answered_and_cancels_heard_while_an_answer_is_written() {
 
 #[test]
 fn a_stop_string_ends_the_answer_and_never_shows() {
-    let mut worker = Worker::start();
-    worker.load(1);
+    let mut worker = Worker::with_model(2);
     worker.tell(2, generate(&[], 40));
     let mut whole = String::new();
     let mut text_of = |worker: &mut Worker, id| -> (String, StopReason) {
@@ -161,7 +98,8 @@ fn without_a_model_an_answer_is_refused_and_an_unloaded_model_is_gone() {
         matches!(worker.last(id), Reply::Failed(problem) if problem.code == ProblemCode::NoModel)
     };
     assert!(refused(&mut worker, 1));
-    worker.load(2);
+    worker.tell(2, load(&support::model(), 2));
+    assert!(matches!(worker.last(2), Reply::Loaded(_)));
     worker.tell(3, Command::Unload);
     assert_eq!(worker.last(3), Reply::Unloaded);
     assert!(refused(&mut worker, 4));

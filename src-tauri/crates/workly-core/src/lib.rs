@@ -5,6 +5,7 @@
 
 pub mod chat;
 pub mod device;
+pub mod layer_plan;
 pub mod model;
 pub mod policy;
 pub mod problem;

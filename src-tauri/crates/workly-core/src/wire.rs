@@ -43,6 +43,8 @@ pub struct ModelSnapshot {
     pub model: Option<ModelInfo>,
     /// The profile the model runs in.
     pub profile: Option<Profile>,
+    /// The profile that the model is on its way to.
+    pub switching_to: Option<Profile>,
     /// Tokens per second of the last or current answer, prompt excluded.
     pub tokens_per_second: Option<f64>,
     /// Something the user should know although it works: the GPU asked for is missing, say.
@@ -116,6 +118,35 @@ pub struct AnswerStats {
     pub stop: StopReason,
 }
 
+/// How an answer changed workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum SwitchStrategy {
+    /// To a worker on the CPU that was made ready while the old one went on.
+    Standby,
+    /// To a worker on the GPU that was made ready while the old one went on.
+    SideBySide,
+}
+
+/// A change of profile in the middle of an answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+pub struct AnswerSwitch {
+    /// The profile that wrote the tokens before.
+    pub from: Profile,
+    /// The profile that writes from here on.
+    pub to: Profile,
+    /// Why.
+    pub reason: String,
+    /// How the answer got there.
+    pub strategy: SwitchStrategy,
+    /// Index of the first token of the new worker.
+    pub at_token: u32,
+    /// Milliseconds from the old worker's last token to the new worker's first.
+    pub gap_ms: f64,
+    /// Milliseconds from the decision to the end of the GPU process; none where none ended.
+    pub vram_released_ms: Option<f64>,
+}
+
 /// What happens while an answer is written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -147,6 +178,8 @@ pub enum AnswerEvent {
     },
     /// The model process is back after a silence.
     Resumed,
+    /// The answer goes on in another profile.
+    Switched(AnswerSwitch),
     /// The answer is complete.
     Done(AnswerStats),
     /// The answer ended by a fault; the text so far stays.
@@ -170,6 +203,8 @@ pub fn typescript() -> String {
         AnswerRequest::decl(&config),
         StopReason::decl(&config),
         AnswerStats::decl(&config),
+        SwitchStrategy::decl(&config),
+        AnswerSwitch::decl(&config),
         AnswerEvent::decl(&config),
     ];
     let mut source = format!(

@@ -1,8 +1,8 @@
 //! What supervisor and worker say to each other.
 //!
 //! The worker speaks first, with [`Reply::Hello`]. Then each [`Request`] is answered by any number of replies under
-//! its id, the last of which is final ([`Reply::is_final`]). Commands queue; only [`Command::Cancel`] and
-//! [`Command::Ping`] are heard while another command runs. The end of the worker's standard input means stop.
+//! its id, the last of which is final ([`Reply::is_final`]). Commands queue; only [`Command::Cancel`],
+//! [`Command::HandOver`] and [`Command::Ping`] are heard while another command runs. The end of the worker's standard input means stop.
 //!
 //! A worker answers a command it does not know with a [`Reply::Failed`] and goes on, so that commands can be added
 //! without breaking older workers. State too large for a frame travels in private files named in a command.
@@ -13,9 +13,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use workly_core::chat::Message;
 use workly_core::device::Device;
+use workly_core::layer_plan::FootprintTable;
 use workly_core::model::{ContextSize, KvType, ModelInfo};
 use workly_core::problem::Problem;
 use workly_core::sampling::Sampling;
+use workly_core::text::AnswerText;
 use workly_core::wire::StopReason;
 
 /// Version of this protocol; both sides must agree.
@@ -44,8 +46,20 @@ pub enum Command {
     Devices,
     /// Read a model and make room for its context; a model already loaded is unloaded first.
     Load(LoadRequest),
+    /// Tell what a model would take of a GPU, without placing anything on it.
+    Footprint(FootprintRequest),
     /// Write an answer with the loaded model.
     Generate(GenerateRequest),
+    /// Go on with an answer that another worker began.
+    Resume(ResumeRequest),
+    /// Stop writing the answer of this id at the next token boundary, and hand it over: save the KV cache to the file
+    /// and end that request with [`Reply::HandedOver`].
+    HandOver {
+        /// Id of the request that writes the answer.
+        request: u64,
+        /// A private file that does not exist yet.
+        state: PathBuf,
+    },
     /// Stop the command of this id; that command's final reply tells the rest.
     Cancel {
         /// Id of the request to stop.
@@ -74,6 +88,19 @@ pub struct LoadRequest {
     pub kv_type: KvType,
 }
 
+/// What to size up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FootprintRequest {
+    /// The GGUF file.
+    pub path: PathBuf,
+    /// Name of the device that would take the layers.
+    pub device: String,
+    /// Tokens of context.
+    pub context: ContextSize,
+    /// Number type of the KV cache.
+    pub kv_type: KvType,
+}
+
 /// How to write an answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GenerateRequest {
@@ -87,6 +114,36 @@ pub struct GenerateRequest {
     pub stop_strings: Vec<String>,
     /// Go on past the model's own end of answer.
     pub ignore_end: bool,
+}
+
+/// An answer between two workers: everything the next one needs, except the KV cache, which it can also compute anew.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UnfinishedAnswer {
+    /// Token ids of the prompt and of the answer so far, in order.
+    pub history: Vec<i32>,
+    /// How many of them the prompt has.
+    pub prompt_tokens: u32,
+    /// Prompt tokens that the first worker still had in its KV cache.
+    pub cached_prompt_tokens: u32,
+    /// Tokens written so far.
+    pub tokens: u32,
+    /// Seconds of writing so far, without the time between workers.
+    pub seconds: f64,
+    /// Characters and stop strings that are not complete.
+    pub text: AnswerText,
+    /// Tokens whose text was withheld for that reason: index, id, text.
+    pub withheld: Vec<(u32, i32, String)>,
+}
+
+/// How to go on with an answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ResumeRequest {
+    /// The request that began the answer.
+    pub request: GenerateRequest,
+    /// How far it is.
+    pub answer: UnfinishedAnswer,
+    /// The saved KV cache; without it, or where it does not fit, the tokens are computed anew.
+    pub state: Option<PathBuf>,
 }
 
 /// A reply with the id of the request it belongs to, or [`OWN_ID`].
@@ -126,6 +183,8 @@ pub enum Reply {
     },
     /// The model is ready.
     Loaded(ModelInfo),
+    /// What the model would take.
+    Footprints(FootprintTable),
     /// The model is gone.
     Unloaded,
     /// How much of the prompt is read.
@@ -148,6 +207,15 @@ pub enum Reply {
     },
     /// The answer is complete.
     Done(Generated),
+    /// The answer goes on elsewhere.
+    HandedOver {
+        /// How far it is.
+        answer: UnfinishedAnswer,
+        /// Bytes of KV cache saved; `None` where it could not be saved and must be computed anew.
+        state_bytes: Option<u64>,
+        /// Milliseconds that saving took.
+        saved_in_ms: f64,
+    },
     /// Answer to a ping.
     Pong,
     /// The command failed; the worker goes on.
@@ -158,7 +226,7 @@ impl Reply {
     /// Whether no further reply to the same request follows.
     pub const fn is_final(&self) -> bool {
         match self {
-            Self::Devices { .. } | Self::Loaded(_) | Self::Unloaded | Self::Done(_) | Self::Pong | Self::Failed(_) => {
+            Self::Devices { .. } | Self::Loaded(_) | Self::Footprints(_) | Self::Unloaded | Self::Done(_) | Self::HandedOver { .. } | Self::Pong | Self::Failed(_) => {
                 true
             }
             Self::Hello { .. }

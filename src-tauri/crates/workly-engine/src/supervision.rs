@@ -1,6 +1,7 @@
 //! The task that owns a worker's process: feeds it, hears it, keeps time, and tells how it ended.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -27,8 +28,9 @@ const PIPES_CLOSE_WITHIN: Duration = Duration::from_millis(500);
 /// What the rest of Workly tells the supervision.
 #[derive(Debug)]
 pub(crate) enum Order {
-    Call { id: u64, command: Command, events: mpsc::UnboundedSender<CallEvent> },
+    Call { id: u64, command: Box<Command>, events: mpsc::UnboundedSender<CallEvent> },
     Cancel { request: u64 },
+    HandOver { request: u64, state: PathBuf },
     Stop,
     Kill,
 }
@@ -128,14 +130,13 @@ impl Supervision {
             tokio::select! {
                 order = self.orders.recv() => match order {
                     Some(Order::Call { id, command, events }) => {
-                        if let Err(error) = self.begin(id, command, events) {
+                        if let Err(error) = self.begin(id, *command, events) {
                             return Some(Intent::Protocol(error.to_string()));
                         }
                     }
-                    Some(Order::Cancel { request }) => {
-                        if self.calls.contains_key(&request) {
-                            self.process.say(&Request { id: OWN_ID, command: Command::Cancel { request } }).ok();
-                        }
+                    Some(Order::Cancel { request }) => self.aside(request, Command::Cancel { request }),
+                    Some(Order::HandOver { request, state }) => {
+                        self.aside(request, Command::HandOver { request, state });
                     }
                     Some(Order::Stop) => return Some(Intent::Asked),
                     // Dropping the handle and killing are one: nobody waits for a farewell.
@@ -160,11 +161,19 @@ impl Supervision {
         }
     }
 
+    /// Says something about an open call, which answers for itself.
+    fn aside(&self, request: u64, command: Command) {
+        if self.calls.contains_key(&request) {
+            // Too short to be over the limit of a frame.
+            self.process.say(&Request { id: OWN_ID, command }).ok();
+        }
+    }
+
     fn begin(&mut self, id: u64, command: Command, events: mpsc::UnboundedSender<CallEvent>) -> Result<(), FrameError> {
         let activity = match command {
-            Command::Load(_) => Activity::Loading,
-            Command::Generate(_) => Activity::Generating,
-            Command::Devices | Command::Cancel { .. } | Command::Unload | Command::Ping => Activity::Idle,
+            Command::Load(_) | Command::Footprint(_) => Activity::Loading,
+            Command::Generate(_) | Command::Resume(_) => Activity::Generating,
+            _ => Activity::Idle,
         };
         self.process.say(&Request { id, command })?;
         self.calls.insert(id, OpenCall { activity, events });

@@ -80,7 +80,7 @@ impl Worker {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (sender, events) = mpsc::unbounded_channel();
         // Where the supervision is over, the channel closes and the call reads the end from `ended`.
-        let _ = self.orders.send(Order::Call { id, command, events: sender });
+        let _ = self.orders.send(Order::Call { id, command: Box::new(command), events: sender });
         Call { id, events, orders: self.orders.clone(), ended: self.ended.clone() }
     }
 
@@ -128,6 +128,11 @@ impl Call {
                 _ => {}
             }
         }
+    }
+
+    /// Asks the worker to hand this answer over at the next token boundary, with its KV cache in the file `state`.
+    pub fn hand_over(&self, state: PathBuf) {
+        let _ = self.orders.send(Order::HandOver { request: self.id, state });
     }
 
     /// Asks the worker to stop this command; its final reply tells the rest.

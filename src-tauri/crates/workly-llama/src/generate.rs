@@ -1,5 +1,6 @@
 //! Writing an answer, token by token, with what is still in the KV cache.
 
+use std::path::Path;
 use std::time::Instant;
 
 use llama_cpp_2::DecodeError;
@@ -15,9 +16,9 @@ use workly_core::prompt_chunks::PromptChunks;
 use workly_core::sampling::Sampler;
 use workly_core::text::AnswerText;
 use workly_core::wire::StopReason;
-use workly_engine::protocol::{GenerateRequest, Generated, Reply};
+use workly_engine::protocol::{GenerateRequest, Generated, Reply, ResumeRequest, UnfinishedAnswer};
 
-use crate::inbox::Cancelled;
+use crate::inbox::{Interruption, Interruptions};
 use crate::outbox::Outbox;
 
 /// The one sequence of the KV cache.
@@ -38,18 +39,42 @@ pub(crate) struct Conversation<'model> {
     cached: Vec<i32>,
 }
 
-/// A token that is told only once its text is certain: it may end inside a character or in what may be a stop string.
-struct Token {
-    index: u32,
-    id: i32,
-    text: String,
-}
-
 /// Why computing stopped short.
 enum Halt {
-    Cancelled,
+    Interrupted(Interruption),
     Full,
     Fault(Problem),
+}
+
+/// A request at work: how to tell of it, and whether it is still wanted.
+pub(crate) struct Job<'a> {
+    pub(crate) id: u64,
+    pub(crate) outbox: &'a Outbox,
+    pub(crate) interruptions: &'a Interruptions,
+}
+
+impl Job<'_> {
+    fn say(&self, reply: Reply) {
+        self.outbox.say(self.id, reply);
+    }
+
+    /// Tells tokens whose text is certain.
+    fn say_tokens(&self, tokens: &mut Vec<(u32, i32, String)>) {
+        for (index, id, text) in tokens.drain(..) {
+            self.say(Reply::Token { index, id, text });
+        }
+    }
+
+    fn progress(&self) {
+        self.outbox.progress();
+    }
+
+    fn check(&self) -> Result<(), Halt> {
+        match self.interruptions.of(self.id) {
+            Some(interruption) => Err(Halt::Interrupted(interruption)),
+            None => Ok(()),
+        }
+    }
 }
 
 impl<'model> Conversation<'model> {
@@ -84,33 +109,51 @@ impl<'model> Conversation<'model> {
     }
 
     /// Writes an answer, telling each token.
-    pub(crate) fn answer(
-        &mut self,
-        id: u64,
-        request: GenerateRequest,
-        outbox: &Outbox,
-        cancelled: &Cancelled,
-    ) -> Result<Generated, Problem> {
-        check(&request)?;
-        let Fitted { prompt, dropped_turns } = self.prompt(&request)?;
-        let kept = self.keep_common_prefix(&prompt);
-        let mut generated = Generated {
+    pub(crate) fn answer(&mut self, request: &GenerateRequest, job: &Job<'_>) -> Result<Reply, Problem> {
+        check(request)?;
+        let Fitted { prompt, dropped_turns } = self.prompt(request)?;
+        let answer = UnfinishedAnswer {
+            prompt_tokens: prompt.len() as u32,
+            history: prompt,
+            cached_prompt_tokens: 0,
             tokens: 0,
             seconds: 0.0,
-            prompt_tokens: prompt.len() as u32,
-            cached_prompt_tokens: kept as u32,
-            stop: StopReason::Cancelled,
+            text: AnswerText::new(request.stop_strings.clone()),
+            withheld: Vec::new(),
         };
-        let total = generated.prompt_tokens;
-        let tell = |done: usize| outbox.say(id, Reply::Prompt { done: done as u32, total, dropped_turns });
-        tell(kept);
-        match self.read_prompt(&prompt, &tell, || cancelled.contains(id)) {
-            Ok(()) => self.write(id, request, outbox, cancelled, &mut generated)?,
-            Err(Halt::Cancelled) => {}
-            Err(Halt::Full) => generated.stop = StopReason::Context,
-            Err(Halt::Fault(problem)) => return Err(problem),
+        let total = answer.prompt_tokens;
+        let tell = |done: usize| job.say(Reply::Prompt { done: done as u32, total, dropped_turns });
+        self.go_on(request, answer, job, &tell)
+    }
+
+    /// Goes on with an answer that another worker began. The user has seen its prompt being read once already.
+    pub(crate) fn resume(&mut self, resume: ResumeRequest, job: &Job<'_>) -> Result<Reply, Problem> {
+        if let Some(path) = resume.state {
+            self.restore(&path);
         }
-        Ok(generated)
+        self.go_on(&resume.request, resume.answer, job, &|_| {})
+    }
+
+    /// Computes what of the history is not in the KV cache, then writes.
+    fn go_on(
+        &mut self,
+        request: &GenerateRequest,
+        mut answer: UnfinishedAnswer,
+        job: &Job<'_>,
+        tell: &impl Fn(usize),
+    ) -> Result<Reply, Problem> {
+        let kept = self.keep_common_prefix(&answer.history);
+        if answer.tokens == 0 {
+            answer.cached_prompt_tokens = kept as u32;
+        }
+        tell(kept);
+        match self.read(&answer.history, job, tell) {
+            Ok(()) => self.write(request, answer, job),
+            Err(Halt::Interrupted(Interruption::Cancel)) => Ok(done(job, answer, StopReason::Cancelled)),
+            Err(Halt::Interrupted(Interruption::HandOver(path))) => Ok(self.hand_over(answer, &path)),
+            Err(Halt::Full) => Ok(done(job, answer, StopReason::Context)),
+            Err(Halt::Fault(problem)) => Err(problem),
+        }
     }
 
     /// The tokens of the prompt, without the oldest turns where the context is short.
@@ -169,27 +212,21 @@ impl<'model> Conversation<'model> {
         self.cached.clear();
     }
 
-    /// Computes what of the prompt is not cached, in chunks short enough that a cancel is heard.
-    fn read_prompt(
-        &mut self,
-        prompt: &[i32],
-        tell: &impl Fn(usize),
-        is_cancelled: impl Fn() -> bool,
-    ) -> Result<(), Halt> {
-        while self.cached.len() < prompt.len() {
-            if is_cancelled() {
-                return Err(Halt::Cancelled);
-            }
+    /// Computes what of the history is not cached, in chunks short enough that an interruption is heard.
+    fn read(&mut self, history: &[i32], job: &Job<'_>, tell: &impl Fn(usize)) -> Result<(), Halt> {
+        while self.cached.len() < history.len() {
+            job.check()?;
             let start = self.cached.len();
             let size = self.chunks.size() as usize;
-            let end = (start + size).min(prompt.len());
+            let end = (start + size).min(history.len());
             let began = Instant::now();
-            self.compute(&prompt[start..end])?;
+            self.compute(&history[start..end])?;
             if end - start == size {
                 // Backends compute behind our back; reading the logits later would hide what the chunk took.
                 self.context.synchronize();
                 self.chunks.took(began.elapsed().as_secs_f64());
             }
+            job.progress();
             tell(end);
         }
         Ok(())
@@ -198,51 +235,68 @@ impl<'model> Conversation<'model> {
     /// Writes until there is a reason to stop.
     fn write(
         &mut self,
-        id: u64,
-        request: GenerateRequest,
-        outbox: &Outbox,
-        cancelled: &Cancelled,
-        generated: &mut Generated,
-    ) -> Result<(), Problem> {
+        request: &GenerateRequest,
+        mut answer: UnfinishedAnswer,
+        job: &Job<'_>,
+    ) -> Result<Reply, Problem> {
         let banned = if request.ignore_end { self.ends.clone() } else { Vec::new() };
-        let mut sampler = Sampler::new(request.sampling, banned);
-        let mut text = AnswerText::new(request.stop_strings);
+        let mut sampler = Sampler::new(request.sampling.clone(), banned);
         let limit = request.max_tokens.unwrap_or(u32::MAX);
-        let tell = |Token { index, id: token, text }| outbox.say(id, Reply::Token { index, id: token, text });
-        let mut withheld: Vec<Token> = Vec::new();
-        let mut first = None;
-        generated.stop = loop {
-            if generated.tokens >= limit {
+        let seconds_before = answer.seconds;
+        // The time to an answer's first token is the prompt's.
+        let mut began = (answer.tokens > 0).then(Instant::now);
+        let stop = loop {
+            if answer.tokens >= limit {
                 break StopReason::Length;
             }
-            if cancelled.contains(id) {
-                break StopReason::Cancelled;
+            match job.check() {
+                Ok(()) => {}
+                Err(Halt::Interrupted(Interruption::HandOver(path))) => return Ok(self.hand_over(answer, &path)),
+                Err(_) => break StopReason::Cancelled,
             }
             let position = self.cached.len() as u64;
             let chosen = sampler.choose(self.context.get_logits_ith(-1), &self.cached, position);
             let Some(token) = chosen.filter(|token| !self.ends.contains(token)) else { break StopReason::End };
-            let added = text.push(&piece(&self.vocab, LlamaToken(token)));
-            withheld.push(Token { index: generated.tokens, id: token, text: added.text });
-            if !text.is_holding() {
-                withheld.drain(..).for_each(&tell);
+            let added = answer.text.push(&piece(&self.vocab, LlamaToken(token)));
+            answer.withheld.push((answer.tokens, token, added.text));
+            answer.history.push(token);
+            answer.tokens += 1;
+            if !answer.text.is_holding() {
+                job.say_tokens(&mut answer.withheld);
             }
-            generated.tokens += 1;
-            generated.seconds = first.get_or_insert_with(Instant::now).elapsed().as_secs_f64();
+            answer.seconds = seconds_before + began.get_or_insert_with(Instant::now).elapsed().as_secs_f64();
             if added.stopped {
                 break StopReason::StopString;
             }
             match self.compute(&[token]) {
                 Ok(()) => {}
                 Err(Halt::Full) => break StopReason::Context,
-                Err(Halt::Cancelled) => break StopReason::Cancelled,
+                Err(Halt::Interrupted(_)) => break StopReason::Cancelled,
                 Err(Halt::Fault(problem)) => return Err(problem),
             }
         };
-        if let Some(last) = withheld.last_mut() {
-            last.text.push_str(&text.finish());
+        Ok(done(job, answer, stop))
+    }
+
+    /// Saves the KV cache for the worker that goes on. Where it cannot be saved, that worker computes it anew.
+    fn hand_over(&mut self, answer: UnfinishedAnswer, path: &Path) -> Reply {
+        let began = Instant::now();
+        let tokens: Vec<LlamaToken> = self.cached.iter().copied().map(LlamaToken).collect();
+        let saved = self.context.state_seq_save_file(path, SEQUENCE, &tokens);
+        Reply::HandedOver {
+            answer,
+            state_bytes: saved.ok().map(|bytes| bytes as u64),
+            saved_in_ms: began.elapsed().as_secs_f64() * 1_000.0,
         }
-        withheld.into_iter().for_each(tell);
-        Ok(())
+    }
+
+    /// Takes over a saved KV cache. One that does not fit is left alone: the tokens are computed anew.
+    fn restore(&mut self, path: &Path) {
+        self.forget();
+        match self.context.state_seq_load_file(path, SEQUENCE, self.context.n_ctx() as usize) {
+            Ok((tokens, _)) => self.cached = tokens.into_iter().map(|token| token.0).collect(),
+            Err(_) => self.forget(),
+        }
     }
 
     /// Computes tokens at the end of the cache; the last one's logits can be read afterwards.
@@ -274,6 +328,22 @@ impl<'model> Conversation<'model> {
                 .with_details(error.to_string()),
         )
     }
+}
+
+/// Ends an answer: what was withheld is certain now.
+fn done(job: &Job<'_>, mut answer: UnfinishedAnswer, stop: StopReason) -> Reply {
+    let rest = answer.text.finish();
+    if let Some((_, _, text)) = answer.withheld.last_mut() {
+        text.push_str(&rest);
+    }
+    job.say_tokens(&mut answer.withheld);
+    Reply::Done(Generated {
+        tokens: answer.tokens,
+        seconds: answer.seconds,
+        prompt_tokens: answer.prompt_tokens,
+        cached_prompt_tokens: answer.cached_prompt_tokens,
+        stop,
+    })
 }
 
 fn check(request: &GenerateRequest) -> Result<(), Problem> {

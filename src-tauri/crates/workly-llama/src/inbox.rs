@@ -1,7 +1,8 @@
 //! What the worker is told: a thread reads it, so that a cancel is heard while something else runs.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io::{self, Read};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 
@@ -17,20 +18,43 @@ use crate::worker::leave;
 #[derive(Debug)]
 pub(crate) struct Inbox {
     requests: mpsc::Receiver<Request>,
-    cancelled: Cancelled,
+    interruptions: Interruptions,
 }
 
-/// Ids of requests that were cancelled.
+/// What was said about requests while they were at work, or still waiting.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Cancelled(Arc<Mutex<HashSet<u64>>>);
+pub(crate) struct Interruptions(Arc<Mutex<HashMap<u64, Interruption>>>);
 
-impl Cancelled {
-    pub(crate) fn contains(&self, id: u64) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&id)
+/// How a request is to end early.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Interruption {
+    /// It is no longer wanted.
+    Cancel,
+    /// Another worker goes on with it; the KV cache goes into this file.
+    HandOver(PathBuf),
+}
+
+impl Interruptions {
+    /// What was said about a request. A cancel counts more than a handover.
+    pub(crate) fn of(&self, id: u64) -> Option<Interruption> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
 
-    fn insert(&self, id: u64) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+    pub(crate) fn is_cancelled(&self, id: u64) -> bool {
+        self.of(id) == Some(Interruption::Cancel)
+    }
+
+    /// The request is over; what was said about it means nothing any more.
+    pub(crate) fn forget(&self, id: u64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+
+    fn note(&self, id: u64, interruption: Interruption) {
+        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match interruption {
+            Interruption::Cancel => drop(noted.insert(id, interruption)),
+            Interruption::HandOver(_) => drop(noted.entry(id).or_insert(interruption)),
+        }
     }
 }
 
@@ -42,10 +66,10 @@ impl Inbox {
     /// When no thread can be started.
     pub(crate) fn new(pipe: impl Read + Send + 'static, outbox: Outbox) -> io::Result<Self> {
         let (sender, requests) = mpsc::channel();
-        let cancelled = Cancelled::default();
-        let shared = cancelled.clone();
+        let interruptions = Interruptions::default();
+        let shared = interruptions.clone();
         thread::Builder::new().name("inbox".into()).spawn(move || read(pipe, &sender, &shared, &outbox))?;
-        Ok(Self { requests, cancelled })
+        Ok(Self { requests, interruptions })
     }
 
     /// Waits for the next command. The process ends when there will be none.
@@ -53,18 +77,23 @@ impl Inbox {
         self.requests.recv().unwrap_or_else(|_| leave())
     }
 
-    pub(crate) const fn cancelled(&self) -> &Cancelled {
-        &self.cancelled
+    pub(crate) const fn interruptions(&self) -> &Interruptions {
+        &self.interruptions
     }
 }
 
-fn read(mut pipe: impl Read, requests: &mpsc::Sender<Request>, cancelled: &Cancelled, outbox: &Outbox) {
+fn read(mut pipe: impl Read, requests: &mpsc::Sender<Request>, interruptions: &Interruptions, outbox: &Outbox) {
     loop {
         // The end of the stream, or something that is no frame: either way nobody sane is at the other end.
         let Ok(Some(value)) = frame::read::<Value>(&mut pipe) else { leave() };
         let id = value.get("id").and_then(Value::as_u64).unwrap_or_default();
         match serde_json::from_value::<Request>(value) {
-            Ok(Request { command: Command::Cancel { request }, .. }) => cancelled.insert(request),
+            Ok(Request { command: Command::Cancel { request }, .. }) => {
+                interruptions.note(request, Interruption::Cancel);
+            }
+            Ok(Request { command: Command::HandOver { request, state }, .. }) => {
+                interruptions.note(request, Interruption::HandOver(state));
+            }
             Ok(Request { id, command: Command::Ping }) => outbox.say(id, Reply::Pong),
             Ok(request) => {
                 if requests.send(request).is_err() {

@@ -5,11 +5,15 @@
 
 mod backends;
 mod devices;
+mod dry_log;
+mod footprint;
 mod generate;
+mod gguf;
 mod inbox;
 mod llama_log;
 mod load;
 mod outbox;
+mod target;
 mod worker;
 
 pub use backends::BackendSet;

@@ -19,7 +19,7 @@ use workly_engine::end::mentions_lack_of_memory;
 use workly_engine::protocol::{LoadRequest, Reply};
 
 use crate::generate::Conversation;
-use crate::inbox::Cancelled;
+use crate::inbox::Interruptions;
 use crate::outbox::Outbox;
 use crate::{devices, llama_log};
 
@@ -32,7 +32,7 @@ const RESERVED_BYTES: u64 = 256 << 20;
 pub(crate) struct Loading<'a> {
     pub(crate) backend: &'a LlamaBackend,
     pub(crate) outbox: &'a Outbox,
-    pub(crate) cancelled: &'a Cancelled,
+    pub(crate) interruptions: &'a Interruptions,
     pub(crate) id: u64,
 }
 
@@ -46,23 +46,18 @@ impl Loading<'_> {
     /// Reads the weights.
     pub(crate) fn model(&self, request: &LoadRequest) -> Result<LoadedModel, Problem> {
         check_file(&request.path)?;
-        let gpu = if request.gpu_layers > 0 { Some(find_gpu(request)?) } else { None };
-        let indices: Vec<usize> = gpu.iter().map(|(index, _)| *index).collect();
-        let (outbox, cancelled, id) = (self.outbox.clone(), self.cancelled.clone(), self.id);
+        let gpu = if request.gpu_layers > 0 { Some(find_gpu(request.device.as_deref())?) } else { None };
+        let (outbox, interruptions, id) = (self.outbox.clone(), self.interruptions.clone(), self.id);
         let mut told = -1.0;
-        let params = LlamaModelParams::default()
-            .with_n_gpu_layers(request.gpu_layers)
-            .with_split_mode(LlamaSplitMode::None)
-            .with_devices(&indices)
-            .map_err(|error| Problem::new(ProblemCode::LoadFailed, format!("The GPU cannot be used: {error}")))?
-            .with_progress_callback(move |fraction| {
-                outbox.progress();
-                if fraction - told >= 0.01 {
-                    told = fraction;
-                    outbox.say(id, Reply::LoadProgress { fraction });
-                }
-                !cancelled.contains(id)
-            });
+        let params = model_params(request.gpu_layers, gpu.as_ref().map(|(index, _)| *index))?;
+        let params = params.with_progress_callback(move |fraction| {
+            outbox.progress();
+            if fraction - told >= 0.01 {
+                told = fraction;
+                outbox.say(id, Reply::LoadProgress { fraction });
+            }
+            !interruptions.is_cancelled(id)
+        });
         llama_log::clear();
         let model = LlamaModel::load_from_file(self.backend, &request.path, &params)
             .map_err(|error| self.explain(request, &error.to_string()))?;
@@ -78,22 +73,7 @@ impl Loading<'_> {
         let model = &loaded.model;
         let context_tokens = request.context.resolve(model.n_ctx_train());
         check_context_fits(model, request, context_tokens)?;
-        let threads = i32::try_from(request.threads.max(1)).unwrap_or(i32::MAX);
-        let kv_type = match request.kv_type {
-            KvType::F16 => KvCacheType::F16,
-            KvType::Q8_0 => KvCacheType::Q8_0,
-            KvType::Q4_0 => KvCacheType::Q4_0,
-        };
-        // Flash attention is fixed on: the KV cache of every worker must have the same layout, or state cannot move.
-        let params = LlamaContextParams::default()
-            .with_n_ctx(NonZeroU32::new(context_tokens))
-            .with_n_batch(BATCH_TOKENS)
-            .with_n_ubatch(BATCH_TOKENS)
-            .with_n_threads(threads)
-            .with_n_threads_batch(threads)
-            .with_flash_attention_policy(LLAMA_FLASH_ATTN_TYPE_ENABLED)
-            .with_type_k(kv_type)
-            .with_type_v(kv_type);
+        let params = context_params(context_tokens, request.threads, request.kv_type);
         llama_log::clear();
         let context = model.new_context(self.backend, params).map_err(|_| {
             let log = llama_log::recent();
@@ -127,11 +107,40 @@ impl Loading<'_> {
     }
 
     fn explain(&self, request: &LoadRequest, error: &str) -> Problem {
-        if self.cancelled.contains(self.id) {
+        if self.interruptions.is_cancelled(self.id) {
             return Problem::new(ProblemCode::Cancelled, "Loading was cancelled.");
         }
         explain_log(&request.path, &llama_log::recent(), error)
     }
+}
+
+/// How weights are placed; `gpu`: llama.cpp's index of the device that takes layers, where one does.
+pub(crate) fn model_params(gpu_layers: u32, gpu: Option<usize>) -> Result<LlamaModelParams, Problem> {
+    LlamaModelParams::default()
+        .with_n_gpu_layers(gpu_layers)
+        .with_split_mode(LlamaSplitMode::None)
+        .with_devices(gpu.as_slice())
+        .map_err(|error| Problem::new(ProblemCode::LoadFailed, format!("The GPU cannot be used: {error}")))
+}
+
+/// What a context is made of, which a dry run must share to be exact.
+pub(crate) fn context_params(context_tokens: u32, threads: u32, kv_type: KvType) -> LlamaContextParams {
+    let threads = i32::try_from(threads.max(1)).unwrap_or(i32::MAX);
+    let kv_type = match kv_type {
+        KvType::F16 => KvCacheType::F16,
+        KvType::Q8_0 => KvCacheType::Q8_0,
+        KvType::Q4_0 => KvCacheType::Q4_0,
+    };
+    // Flash attention is fixed on: the KV cache of every worker must have the same layout, or state cannot move.
+    LlamaContextParams::default()
+        .with_n_ctx(NonZeroU32::new(context_tokens))
+        .with_n_batch(BATCH_TOKENS)
+        .with_n_ubatch(BATCH_TOKENS)
+        .with_n_threads(threads)
+        .with_n_threads_batch(threads)
+        .with_flash_attention_policy(LLAMA_FLASH_ATTN_TYPE_ENABLED)
+        .with_type_k(kv_type)
+        .with_type_v(kv_type)
 }
 
 /// The file's name, which people know a model by; the name in the header is often that of a training run.
@@ -140,7 +149,7 @@ fn name(path: &Path) -> String {
 }
 
 /// Finds what is wrong with a file without llama.cpp's help.
-fn check_file(path: &Path) -> Result<(), Problem> {
+pub(crate) fn check_file(path: &Path) -> Result<(), Problem> {
     let shown = path.display();
     let unreadable = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => Problem::new(
@@ -173,15 +182,16 @@ fn check_file(path: &Path) -> Result<(), Problem> {
     }
 }
 
-fn find_gpu(request: &LoadRequest) -> Result<(usize, Device), Problem> {
-    let wanted = request.device.as_deref().unwrap_or_default();
+/// The GPU of this name, with the index that llama.cpp knows it by.
+pub(crate) fn find_gpu(name: Option<&str>) -> Result<(usize, Device), Problem> {
+    let wanted = name.unwrap_or_default();
     devices::list().into_iter().find(|(_, device)| device.is_gpu() && device.name == wanted).ok_or_else(|| {
         Problem::new(ProblemCode::LoadFailed, format!("The GPU {wanted} is not there any more. Load the model again."))
     })
 }
 
 /// Turns what llama.cpp said of a failed load into a problem.
-fn explain_log(path: &Path, log: &str, error: &str) -> Problem {
+pub(crate) fn explain_log(path: &Path, log: &str, error: &str) -> Problem {
     let shown = path.display();
     let (code, message) = if let Some(architecture) = unknown_architecture(log) {
         (

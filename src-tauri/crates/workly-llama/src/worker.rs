@@ -8,11 +8,11 @@ use workly_engine::lifeline::die_with_parent;
 use workly_engine::protocol::{Command, LoadRequest, OWN_ID, PROTOCOL_VERSION, Reply, Request};
 
 use crate::backends::{self, BackendSet};
-use crate::generate::Conversation;
+use crate::generate::{Conversation, Job};
 use crate::inbox::Inbox;
 use crate::load::Loading;
 use crate::outbox::Outbox;
-use crate::{devices, llama_log};
+use crate::{devices, footprint, llama_log};
 
 /// How a worker was started.
 #[derive(Debug, Clone, Copy)]
@@ -75,7 +75,8 @@ impl Worker {
     /// Loads a model and serves with it. The context borrows the model, so both live on this stack.
     fn serve_with_model(&self, id: u64, request: &LoadRequest) -> Next {
         let at_work = self.outbox.work();
-        let loading = Loading { backend: &self.backend, outbox: &self.outbox, cancelled: self.inbox.cancelled(), id };
+        let loading =
+            Loading { backend: &self.backend, outbox: &self.outbox, interruptions: self.inbox.interruptions(), id };
         let refuse = |problem| {
             self.outbox.say(id, Reply::Failed(problem));
             Next::Idle
@@ -93,6 +94,10 @@ impl Worker {
         self.serve(Some(&mut conversation))
     }
 
+    fn job(&self, id: u64) -> Job<'_> {
+        Job { id, outbox: &self.outbox, interruptions: self.inbox.interruptions() }
+    }
+
     /// Obeys until the model must go.
     fn serve(&self, mut conversation: Option<&mut Conversation<'_>>) -> Next {
         loop {
@@ -104,18 +109,32 @@ impl Worker {
                 Command::Devices => {
                     Reply::Devices { devices: devices::list().into_iter().map(|(_, device)| device).collect() }
                 }
-                Command::Generate(request) => match conversation.as_deref_mut() {
-                    Some(conversation) => conversation
-                        .answer(id, request, &self.outbox, self.inbox.cancelled())
-                        .map_or_else(Reply::Failed, Reply::Done),
-                    None => Reply::Failed(Problem::new(ProblemCode::NoModel, "No model is loaded in this worker.")),
-                },
+                Command::Footprint(request) => footprint::measure(&self.backend, &self.outbox, &request)
+                    .map_or_else(Reply::Failed, Reply::Footprints),
+                Command::Generate(request) => {
+                    with(conversation.as_deref_mut(), |conversation| conversation.answer(&request, &self.job(id)))
+                }
+                Command::Resume(request) => {
+                    with(conversation.as_deref_mut(), |conversation| conversation.resume(request, &self.job(id)))
+                }
                 // Heard by the inbox itself.
-                Command::Cancel { .. } | Command::Ping => continue,
+                Command::Cancel { .. } | Command::HandOver { .. } | Command::Ping => continue,
             };
             drop(at_work);
+            self.inbox.interruptions().forget(id);
             self.outbox.say(id, reply);
         }
+    }
+}
+
+/// What a command on the loaded model ends with.
+fn with<'model>(
+    conversation: Option<&mut Conversation<'model>>,
+    obey: impl FnOnce(&mut Conversation<'model>) -> Result<Reply, Problem>,
+) -> Reply {
+    match conversation {
+        Some(conversation) => obey(conversation).unwrap_or_else(Reply::Failed),
+        None => Reply::Failed(Problem::new(ProblemCode::NoModel, "No model is loaded in this worker.")),
     }
 }
 

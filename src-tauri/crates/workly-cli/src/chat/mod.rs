@@ -13,7 +13,7 @@ use workly_runtime::arguments::ModelArguments;
 use workly_runtime::manager::{ModelManager, Patience};
 
 use output::Output;
-use turn::{Conversation, Ended};
+use turn::{Conversation, Ended, SwitchAt};
 
 /// Arguments of `chat`.
 #[derive(Debug, Args)]
@@ -38,6 +38,9 @@ pub(crate) struct ChatArguments {
     /// Go on past the model's own end of answer.
     #[arg(long)]
     ignore_eos: bool,
+    /// Decide after token N of an answer to switch to a profile; several separated by commas.
+    #[arg(long, value_name = "N:PROFILE", value_delimiter = ',')]
+    switch_at: Vec<SwitchAt>,
     /// Print one JSON object per line.
     #[arg(long)]
     json: bool,
@@ -63,6 +66,7 @@ pub(crate) async fn run(arguments: ChatArguments) -> anyhow::Result<()> {
             seed: arguments.seed,
             max_tokens: arguments.max_tokens,
             ignore_end: arguments.ignore_eos,
+            switches: arguments.switch_at,
         },
     );
     let mut output = Output::new(arguments.json);

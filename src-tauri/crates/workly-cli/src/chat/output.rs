@@ -88,6 +88,21 @@ impl Output {
                 self.remark("The model process is back.");
                 Ok(())
             }
+            AnswerEvent::Switched(switch) => {
+                if self.json {
+                    return self.line(&json!({
+                        "type": "switch",
+                        "from": switch.from,
+                        "to": switch.to,
+                        "reason": switch.reason,
+                        "strategy": switch.strategy,
+                        "at_token": switch.at_token,
+                        "gap_ms": switch.gap_ms,
+                        "vram_released_ms": switch.vram_released_ms,
+                    }));
+                }
+                Ok(())
+            }
             AnswerEvent::Done(stats) => {
                 self.clear_progress();
                 if self.json {

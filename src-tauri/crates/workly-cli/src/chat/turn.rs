@@ -1,21 +1,45 @@
 //! One conversation: a question goes out, its answer comes in.
 
+use std::str::FromStr;
+
 use tokio::signal;
 use workly_core::chat::{Message, Role};
 use workly_core::problem::Problem;
+use workly_core::profile::Profile;
 use workly_core::sampling::Sampling;
 use workly_core::wire::{AnswerEvent, AnswerRequest, ModelState, StopReason};
 use workly_runtime::manager::ModelManager;
 
 use super::output::Output;
 
+/// A switch that falls after a token: `N:PROFILE`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SwitchAt {
+    tokens: u32,
+    to: Profile,
+}
+
+impl FromStr for SwitchAt {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (tokens, profile) = text.split_once(':').ok_or("write N:PROFILE, such as 20:cpu_fallback")?;
+        let tokens = tokens.parse().ok().filter(|tokens| *tokens > 0);
+        let tokens = tokens.ok_or_else(|| format!("'{text}' does not begin with a number of tokens above 0"))?;
+        let to = profile.parse().map_err(|error: workly_core::profile::UnknownProfile| error.to_string())?;
+        Ok(Self { tokens, to })
+    }
+}
+
 /// How answers are written.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Options {
     pub(crate) temperature: Option<f32>,
     pub(crate) seed: Option<u32>,
     pub(crate) max_tokens: Option<u32>,
     pub(crate) ignore_end: bool,
+    /// Decide to switch after so many tokens of an answer.
+    pub(crate) switches: Vec<SwitchAt>,
 }
 
 /// How a turn ended.
@@ -84,11 +108,17 @@ impl Conversation {
             let Some(event) = event else { break Ended::Interrupted };
             output.event(&event)?;
             match event {
-                AnswerEvent::Token { text: piece, .. } => text.push_str(&piece),
+                AnswerEvent::Token { index, text: piece, .. } => {
+                    text.push_str(&piece);
+                    self.switch_after(index + 1);
+                }
                 AnswerEvent::Done(stats) if stats.stop == StopReason::Cancelled => break Ended::Interrupted,
                 AnswerEvent::Done(_) => break Ended::Done,
                 AnswerEvent::Failed(problem) => break Ended::Failed(problem),
-                AnswerEvent::Prompt { .. } | AnswerEvent::Silent { .. } | AnswerEvent::Resumed => {}
+                AnswerEvent::Prompt { .. }
+                | AnswerEvent::Silent { .. }
+                | AnswerEvent::Resumed
+                | AnswerEvent::Switched(_) => {}
             }
         };
         if text.is_empty() && !matches!(ended, Ended::Done) {
@@ -99,8 +129,15 @@ impl Conversation {
         Ok(ended)
     }
 
+    /// Decides the switches that fall after this many tokens.
+    fn switch_after(&self, tokens: u32) {
+        for switch in self.options.switches.iter().filter(|switch| switch.tokens == tokens) {
+            self.manager.switch(switch.to, format!("asked for after token {tokens}"));
+        }
+    }
+
     fn request(&self) -> AnswerRequest {
-        let Options { temperature, seed, max_tokens, ignore_end } = self.options;
+        let Options { temperature, seed, max_tokens, ignore_end, .. } = self.options;
         let defaults = Sampling::default();
         // Without a seed the runtime draws one; a temperature alone needs one here.
         let sampling = (temperature.is_some() || seed.is_some()).then(|| Sampling {

@@ -6,12 +6,12 @@ use crate::reading::{Reading, percent_of};
 use crate::thresholds::Thresholds;
 
 /// Distance a projection keeps from overload, percentage points.
-const MARGIN: f64 = 2.0;
+pub(crate) const MARGIN: f64 = 2.0;
 /// Above it VRAM is an emergency whatever the threshold, percent of total VRAM.
 pub(super) const EMERGENCY_PERCENT: f64 = 97.0;
 
 /// The line above which Workly leaves the GPU, percent of total VRAM.
-pub(super) fn overload_line(thresholds: &Thresholds) -> f64 {
+pub(crate) fn overload_line(thresholds: &Thresholds) -> f64 {
     thresholds.overload_vram_percent.min(EMERGENCY_PERCENT)
 }
 

@@ -11,6 +11,8 @@ use workly_core::sampling::Sampling;
 use workly_core::wire::{AnswerEvent, AnswerRequest, AnswerStats, StopReason};
 use workly_engine::protocol::{GenerateRequest, Generated, Reply};
 
+use super::switch::Handover;
+
 /// What a person reads when the worker goes silent.
 const SILENT_MESSAGE: &str =
     "The model process is not answering. It is given a few seconds to come back; you can also stop the answer.";
@@ -18,29 +20,43 @@ const SILENT_MESSAGE: &str =
 /// An answer asked for, and how far it is.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    request: AnswerRequest,
+    /// The same for every worker that writes a part of it.
+    command: GenerateRequest,
     events: mpsc::UnboundedSender<AnswerEvent>,
     asked: Instant,
     first_token: Option<Duration>,
     tokens: u32,
     prompt_tokens: u32,
+    last_token: Instant,
+    /// The last change of workers, until it is told.
+    handover: Option<Handover>,
 }
 
 impl Answer {
     pub(crate) fn new(request: AnswerRequest, events: mpsc::UnboundedSender<AnswerEvent>) -> Self {
-        Self { request, events, asked: Instant::now(), first_token: None, tokens: 0, prompt_tokens: 0 }
+        let sampling = request.sampling.unwrap_or_else(|| Sampling { seed: random_seed(), ..Sampling::default() });
+        let command = GenerateRequest {
+            messages: request.messages,
+            sampling,
+            max_tokens: request.max_tokens,
+            stop_strings: request.stop_strings,
+            ignore_end: request.ignore_end,
+        };
+        Self {
+            command,
+            events,
+            asked: Instant::now(),
+            first_token: None,
+            tokens: 0,
+            prompt_tokens: 0,
+            last_token: Instant::now(),
+            handover: None,
+        }
     }
 
     /// The command for the worker.
     pub(crate) fn command(&self) -> GenerateRequest {
-        let request = self.request.clone();
-        GenerateRequest {
-            messages: request.messages,
-            sampling: request.sampling.unwrap_or_else(|| Sampling { seed: random_seed(), ..Sampling::default() }),
-            max_tokens: request.max_tokens,
-            stop_strings: request.stop_strings,
-            ignore_end: request.ignore_end,
-        }
+        self.command.clone()
     }
 
     /// Whether whoever asked has gone away.
@@ -58,6 +74,12 @@ impl Answer {
             Reply::Token { index, id, text } => {
                 self.first_token.get_or_insert_with(|| self.asked.elapsed());
                 self.tokens = index + 1;
+                let gap = self.last_token.elapsed();
+                self.last_token = Instant::now();
+                if let Some(handover) = &mut self.handover {
+                    handover.first_token.get_or_insert((index, gap));
+                }
+                self.tell_handover();
                 self.tell(AnswerEvent::Token { index, id, text, profile });
             }
             Reply::Done(generated) => return Some(self.finish(&generated)),
@@ -84,6 +106,27 @@ impl Answer {
     pub(crate) fn speed(&self) -> Option<f64> {
         let writing = self.asked.elapsed().checked_sub(self.first_token?)?.as_secs_f64();
         (self.tokens > 1 && writing > 0.0).then(|| f64::from(self.tokens - 1) / writing)
+    }
+
+    /// The answer goes on with another worker.
+    pub(crate) fn handed_over(&mut self, handover: Handover) {
+        self.handover = Some(handover);
+    }
+
+    /// The old worker is gone, this long after the decision.
+    pub(crate) fn released(&mut self, after: Duration) {
+        if let Some(handover) = &mut self.handover {
+            handover.released = Some(after);
+        }
+        self.tell_handover();
+    }
+
+    /// Tells of a change of workers once all its figures are known.
+    fn tell_handover(&mut self) {
+        if let Some(switch) = self.handover.as_ref().and_then(Handover::complete) {
+            self.handover = None;
+            self.tell(AnswerEvent::Switched(switch));
+        }
     }
 
     pub(crate) fn silent(&self) {

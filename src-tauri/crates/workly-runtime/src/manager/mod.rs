@@ -3,12 +3,14 @@
 //! Not here: how a model is brought up (`bring_up`), and what an answer is made of (the worker's business).
 
 mod answer;
+mod switch;
 mod task;
 
 use std::path::PathBuf;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use workly_core::problem::Problem;
+use workly_core::profile::Profile;
 use workly_core::wire::{AnswerEvent, AnswerRequest, ModelSnapshot};
 pub use workly_engine::worker::Patience;
 
@@ -68,7 +70,7 @@ impl ModelManager {
     pub fn answer(&self, request: AnswerRequest) -> AnswerStream {
         let (sender, events) = mpsc::unbounded_channel();
         let answer = Answer::new(request, sender);
-        if let Err(mpsc::error::SendError(Order::Answer(answer))) = self.orders.send(Order::Answer(answer)) {
+        if let Err(mpsc::error::SendError(Order::Answer(answer))) = self.orders.send(Order::Answer(Box::new(answer))) {
             answer.fail(task::gone());
         }
         AnswerStream { events }
@@ -77,6 +79,12 @@ impl ModelManager {
     /// Stops the answer being written and those that wait.
     pub fn stop(&self) {
         let _ = self.orders.send(Order::StopAnswers);
+    }
+
+    /// Moves the model to another profile, taking the answer being written along. A switch under way gives way to this
+    /// one.
+    pub fn switch(&self, to: Profile, reason: impl Into<String>) {
+        let _ = self.orders.send(Order::Switch { to, reason: reason.into() });
     }
 
     /// Ends the worker and the task; returns when the worker is gone.

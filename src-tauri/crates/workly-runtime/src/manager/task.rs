@@ -9,12 +9,14 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 use workly_core::problem::{Problem, ProblemCode};
+use workly_core::profile::{Profile, ProfileChoice};
 use workly_core::wire::{ModelSnapshot, ModelState};
 use workly_engine::end::WorkerEnd;
-use workly_engine::protocol::{Command, Reply};
-use workly_engine::worker::{Call, CallEvent, Patience};
+use workly_engine::protocol::{Command, Reply, ResumeRequest, UnfinishedAnswer};
+use workly_engine::worker::{Call, CallEvent, Patience, Worker};
 
 use super::answer::Answer;
+use super::switch::{Handover, StateFolder, Switch, Target};
 use crate::bring_up::{ModelSettings, Running, bring_up};
 
 /// How long a worker may take to hear a stop; a chunk of the prompt takes 150 ms.
@@ -26,8 +28,9 @@ const SPEED_EVERY: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(crate) enum Order {
     Load { done: oneshot::Sender<Result<(), Problem>> },
-    Answer(Answer),
+    Answer(Box<Answer>),
     StopAnswers,
+    Switch { to: Profile, reason: String },
     ShutDown { done: oneshot::Sender<()> },
 }
 
@@ -39,6 +42,10 @@ pub(crate) struct Task {
     snapshot: watch::Sender<ModelSnapshot>,
     activity: Activity,
     running: Option<Running>,
+    /// The switch under way.
+    switch: Option<Switch>,
+    /// A worker that was left, until it is gone, and when leaving it was decided.
+    leaving: Option<(Worker, std::time::Instant)>,
     /// Answers that wait their turn.
     queue: VecDeque<Answer>,
     /// Who waits for the model to be loaded.
@@ -58,6 +65,8 @@ struct Answering {
     /// Set once the answer was stopped: when the worker is ended for not hearing it.
     stop_by: Option<Instant>,
     speed_told: Instant,
+    /// The saved KV cache that the worker began with; gone with the answer.
+    state: Option<StateFolder>,
 }
 
 enum Happened {
@@ -67,6 +76,8 @@ enum Happened {
     Abandoned,
     StopOverdue,
     WorkerEnded(WorkerEnd),
+    TargetUp(Result<Running, Problem>),
+    LeftWorkerGone,
 }
 
 /// What callers are told when the task is gone.
@@ -90,6 +101,8 @@ impl Task {
             snapshot,
             activity: Activity::Idle,
             running: None,
+            switch: None,
+            leaving: None,
             queue: VecDeque::new(),
             awaiting_load: Vec::new(),
         }
@@ -109,13 +122,16 @@ impl Task {
                     return;
                 }
                 Happened::Order(Some(Order::Load { done })) => self.awaiting_load.push(done),
-                Happened::Order(Some(Order::Answer(answer))) => self.queue.push_back(answer),
+                Happened::Order(Some(Order::Answer(answer))) => self.queue.push_back(*answer),
                 Happened::Order(Some(Order::StopAnswers)) => self.stop_answers(),
+                Happened::Order(Some(Order::Switch { to, reason })) => self.begin_switch(to, reason),
                 Happened::BroughtUp(result) => self.brought_up(result),
                 Happened::Called(event) => self.called(event),
                 Happened::Abandoned => self.stop_current(),
                 Happened::StopOverdue => self.end_overdue(),
                 Happened::WorkerEnded(end) => self.worker_ended(&end),
+                Happened::TargetUp(result) => self.target_up(result),
+                Happened::LeftWorkerGone => self.left_worker_gone(),
             }
             self.advance();
         }
@@ -123,26 +139,11 @@ impl Task {
 
     /// Waits for the next thing to happen.
     async fn next(&mut self) -> Happened {
-        let Self { orders, activity, running, .. } = self;
-        let order = orders.recv();
-        match activity {
-            Activity::Idle => tokio::select! {
-                order = order => Happened::Order(order),
-                end = wait_for_end(running.as_ref()) => Happened::WorkerEnded(end),
-            },
-            Activity::BringingUp(bringing_up) => tokio::select! {
-                order = order => Happened::Order(order),
-                result = bringing_up => Happened::BroughtUp(result),
-            },
-            Activity::Answering(answering) => {
-                let Answering { answer, call, stop_by, .. } = answering.as_mut();
-                tokio::select! {
-                    order = order => Happened::Order(order),
-                    event = call.next() => Happened::Called(event),
-                    () = answer.abandoned(), if stop_by.is_none() => Happened::Abandoned,
-                    () = overdue(*stop_by) => Happened::StopOverdue,
-                }
-            }
+        tokio::select! {
+            order = self.orders.recv() => Happened::Order(order),
+            happened = happens_in(&mut self.activity, self.running.as_ref()) => happened,
+            result = target_up(self.switch.as_mut()) => Happened::TargetUp(result),
+            () = gone_from(self.leaving.as_ref()) => Happened::LeftWorkerGone,
         }
     }
 
@@ -172,6 +173,7 @@ impl Task {
                 is_silent: false,
                 stop_by: None,
                 speed_told: Instant::now(),
+                state: None,
             }));
         }
     }
@@ -190,14 +192,7 @@ impl Task {
         self.activity = Activity::Idle;
         match result {
             Ok(running) => {
-                self.snapshot.send_replace(ModelSnapshot {
-                    state: ModelState::Ready,
-                    model: Some(running.model.clone()),
-                    profile: Some(running.profile),
-                    notice: running.notice.clone(),
-                    worker_pid: Some(running.worker.process_id()),
-                    ..ModelSnapshot::default()
-                });
+                self.snapshot.send_replace(ready_snapshot(&running));
                 self.running = Some(running);
             }
             Err(problem) => {
@@ -220,6 +215,10 @@ impl Task {
         let Activity::Answering(answering) = &mut self.activity else { return };
         let Some(profile) = self.running.as_ref().map(|running| running.profile) else { return };
         match event {
+            CallEvent::Reply(Reply::HandedOver { answer, state_bytes, saved_in_ms }) => {
+                tracing::info!(?state_bytes, saved_in_ms, "answer handed over");
+                self.resume(answer, state_bytes.is_some());
+            }
             CallEvent::Reply(reply) => {
                 let is_token = matches!(reply, Reply::Token { .. });
                 let is_final = reply.is_final();
@@ -256,6 +255,104 @@ impl Task {
         }
     }
 
+    /// Starts to bring the target of a switch up; the answer being written goes on meanwhile.
+    fn begin_switch(&mut self, to: Profile, reason: String) {
+        self.settings.profile = ProfileChoice::Fixed(to);
+        let Some(running) = &self.running else { return };
+        // Whatever was on its way elsewhere is ended with this.
+        self.switch = None;
+        if running.profile != to {
+            let (aside, _) = watch::channel(ModelSnapshot::default());
+            let target = bring_up(self.worker_program.clone(), self.patience, self.settings.clone(), aside);
+            self.switch = Some(Switch {
+                to,
+                reason,
+                decided: std::time::Instant::now(),
+                target: Target::BringingUp(Box::pin(target)),
+            });
+        }
+        let switching_to = self.switch.as_ref().map(|switch| switch.to);
+        self.publish(|snapshot| snapshot.switching_to = switching_to);
+    }
+
+    /// The target is ready, or will never be.
+    fn target_up(&mut self, result: Result<Running, Problem>) {
+        let Some(mut switch) = self.switch.take() else { return };
+        let target = match result {
+            // There is no better place than where the model is: the target says why.
+            Ok(target) if self.running.as_ref().is_some_and(|running| running.profile == target.profile) => {
+                return self.switch_failed(target.notice);
+            }
+            Ok(target) => target,
+            Err(problem) => return self.switch_failed(Some(problem.message)),
+        };
+        match &self.activity {
+            Activity::Answering(answering) if answering.stop_by.is_none() => {
+                let folder = StateFolder::new();
+                answering.call.hand_over(folder.file());
+                switch.target = Target::Ready(Box::new(target), folder);
+                self.switch = Some(switch);
+            }
+            _ => self.leave_for(target, switch.decided),
+        }
+    }
+
+    fn switch_failed(&self, notice: Option<String>) {
+        self.publish(|snapshot| {
+            snapshot.switching_to = None;
+            snapshot.notice = notice;
+        });
+    }
+
+    /// Goes on with an answer in the target of the switch.
+    fn resume(&mut self, answer: UnfinishedAnswer, is_saved: bool) {
+        let Activity::Answering(mut answering) = std::mem::replace(&mut self.activity, Activity::Idle) else { return };
+        let Some(Switch { reason, decided, target: Target::Ready(target, folder), .. }) = self.switch.take() else {
+            // The switch was called off after the worker was asked: the old worker goes on.
+            if let Some(running) = &self.running {
+                let request = answering.answer.command();
+                answering.call = running.worker.call(Command::Resume(ResumeRequest { request, answer, state: None }));
+                self.activity = Activity::Answering(answering);
+            }
+            return;
+        };
+        let handover = Handover {
+            from: self.running.as_ref().map_or(target.profile, |running| running.profile),
+            to: target.profile,
+            reason,
+            first_token: None,
+            released: None,
+        };
+        answering.answer.handed_over(handover);
+        self.leave_for(*target, decided);
+        if answering.stop_by.is_some() {
+            answering.answer.stopped();
+        } else if let Some(running) = &self.running {
+            let state = is_saved.then(|| folder.file());
+            let request = answering.answer.command();
+            answering.call = running.worker.call(Command::Resume(ResumeRequest { request, answer, state }));
+            answering.state = Some(folder);
+            self.publish(|snapshot| snapshot.state = ModelState::Generating);
+            self.activity = Activity::Answering(answering);
+        }
+    }
+
+    /// Ends the present worker and takes the target in its place.
+    fn leave_for(&mut self, target: Running, decided: std::time::Instant) {
+        self.snapshot.send_replace(ready_snapshot(&target));
+        if let Some(old) = self.running.replace(target) {
+            old.worker.kill();
+            self.leaving = Some((old.worker, decided));
+        }
+    }
+
+    fn left_worker_gone(&mut self) {
+        let Some((_, decided)) = self.leaving.take() else { return };
+        if let Activity::Answering(answering) = &mut self.activity {
+            answering.answer.released(decided.elapsed());
+        }
+    }
+
     fn stop_answers(&mut self) {
         for answer in self.queue.drain(..) {
             answer.stopped();
@@ -284,11 +381,53 @@ impl Task {
     fn worker_ended(&mut self, end: &WorkerEnd) {
         tracing::warn!(kind = ?end.kind, "{}", end.message);
         self.running = None;
+        self.switch = None;
         self.snapshot.send_replace(ModelSnapshot { state: ModelState::Stopped, ..ModelSnapshot::default() });
     }
 
     fn publish(&self, change: impl FnOnce(&mut ModelSnapshot)) {
         self.snapshot.send_modify(change);
+    }
+}
+
+fn ready_snapshot(running: &Running) -> ModelSnapshot {
+    ModelSnapshot {
+        state: ModelState::Ready,
+        model: Some(running.model.clone()),
+        profile: Some(running.profile),
+        notice: running.notice.clone(),
+        worker_pid: Some(running.worker.process_id()),
+        ..ModelSnapshot::default()
+    }
+}
+
+/// What comes of the present activity.
+async fn happens_in(activity: &mut Activity, running: Option<&Running>) -> Happened {
+    match activity {
+        Activity::Idle => Happened::WorkerEnded(wait_for_end(running).await),
+        Activity::BringingUp(bringing_up) => Happened::BroughtUp(bringing_up.await),
+        Activity::Answering(answering) => {
+            let Answering { answer, call, stop_by, .. } = answering.as_mut();
+            tokio::select! {
+                event = call.next() => Happened::Called(event),
+                () = answer.abandoned(), if stop_by.is_none() => Happened::Abandoned,
+                () = overdue(*stop_by) => Happened::StopOverdue,
+            }
+        }
+    }
+}
+
+async fn target_up(switch: Option<&mut Switch>) -> Result<Running, Problem> {
+    match switch.map(|switch| &mut switch.target) {
+        Some(Target::BringingUp(bringing_up)) => bringing_up.await,
+        Some(Target::Ready(..)) | None => pending().await,
+    }
+}
+
+async fn gone_from(leaving: Option<&(Worker, std::time::Instant)>) {
+    match leaving {
+        Some((worker, _)) => drop(worker.wait().await),
+        None => pending().await,
     }
 }
 

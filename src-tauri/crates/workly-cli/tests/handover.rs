@@ -1,0 +1,197 @@
+//! An answer that changes workers in the middle: nothing is lost, nothing is said twice.
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that hears something else has failed")]
+
+mod support;
+
+use std::path::Path;
+
+use serde_json::json;
+use support::worker::Worker;
+use support::{chat, objects, of_type, run};
+use workly_core::chat::{Message, Role};
+use workly_core::sampling::Sampling;
+use workly_engine::protocol::{Command, GenerateRequest, Generated, Reply, ResumeRequest, UnfinishedAnswer};
+
+/// An answer as it was heard: token ids and text.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Heard {
+    tokens: Vec<(u32, i32)>,
+    text: String,
+}
+
+enum Ending {
+    Done(Generated),
+    HandedOver { answer: UnfinishedAnswer, saved: bool },
+}
+
+/// Listens until the request ends; after `until` tokens in all, asks for the answer to be handed over.
+fn listen(worker: &mut Worker, id: u64, heard: &mut Heard, until: usize, state: &Path) -> Ending {
+    let mut asked = false;
+    loop {
+        match worker.hear().reply {
+            Reply::Token { index, id: token, text } => {
+                heard.tokens.push((index, token));
+                heard.text.push_str(&text);
+                if heard.tokens.len() >= until && !asked {
+                    asked = true;
+                    worker.tell(0, Command::HandOver { request: id, state: state.to_path_buf() });
+                }
+            }
+            Reply::Done(generated) => return Ending::Done(generated),
+            Reply::HandedOver { answer, state_bytes, .. } => {
+                return Ending::HandedOver { answer, saved: state_bytes.is_some() };
+            }
+            Reply::Failed(problem) => panic!("{problem:?}"),
+            _ => {}
+        }
+    }
+}
+
+fn question(text: &str, temperature: f32) -> GenerateRequest {
+    GenerateRequest {
+        messages: vec![Message::new(Role::User, text)],
+        sampling: Sampling { temperature, seed: 7, ..Sampling::default() },
+        max_tokens: Some(200),
+        stop_strings: vec!["never said".to_owned()],
+        ignore_end: true,
+    }
+}
+
+/// The answer of one worker that nobody disturbs.
+fn undisturbed(worker: &mut Worker, request: &GenerateRequest) -> Heard {
+    let mut heard = Heard::default();
+    worker.tell(2, Command::Generate(request.clone()));
+    match listen(worker, 2, &mut heard, usize::MAX, Path::new("")) {
+        Ending::Done(generated) => assert_eq!(generated.tokens, 200),
+        Ending::HandedOver { .. } => panic!("nobody asked for a handover"),
+    }
+    heard
+}
+
+/// The same answer, handed from one worker to the other at irregular tokens. Tells how often.
+fn passed_around(workers: &mut [Worker; 2], request: &GenerateRequest, with_state: bool) -> (Heard, u32) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut heard = Heard::default();
+    let mut handovers: u32 = 0;
+    let mut at_work = 0;
+    let mut id = 100;
+    workers[at_work].tell(id, Command::Generate(request.clone()));
+    loop {
+        // Two to five tokens with each worker, in an order that repeats only after a while.
+        let until = heard.tokens.len() + 2 + (handovers as usize * 7 % 11) % 4;
+        let state = folder.path().join(handovers.to_string());
+        match listen(&mut workers[at_work], id, &mut heard, until, &state) {
+            Ending::Done(generated) => {
+                assert_eq!(generated.tokens, 200);
+                return (heard, handovers);
+            }
+            Ending::HandedOver { answer, saved } => {
+                assert!(saved, "the state of a CPU worker can always be saved");
+                handovers += 1;
+                id += 1;
+                at_work = 1 - at_work;
+                let state = with_state.then_some(state);
+                let resume = ResumeRequest { request: request.clone(), answer, state };
+                workers[at_work].tell(id, Command::Resume(resume));
+            }
+        }
+    }
+}
+
+#[test]
+fn two_hundred_handovers_between_equal_workers_change_not_a_byte() {
+    let mut workers = [Worker::with_model(2), Worker::with_model(2)];
+    let mut handovers = 0;
+    for text in ["Tell a story of a lighthouse.", "Répète et continue : 🦀 漢字 Größe 🎉 naïve café"] {
+        for temperature in [0.0, 0.8] {
+            let request = question(text, temperature);
+            let expected = undisturbed(&mut workers[0], &request);
+            let (heard, times) = passed_around(&mut workers, &request, true);
+            assert_eq!(heard, expected, "{text} at temperature {temperature}");
+            handovers += times;
+        }
+    }
+    assert!(handovers >= 200, "{handovers}");
+}
+
+#[test]
+fn without_a_saved_state_the_tokens_are_computed_anew_and_none_is_lost_or_repeated() {
+    let mut workers = [Worker::with_model(2), Worker::with_model(1)];
+    let (heard, handovers) = passed_around(&mut workers, &question("Tell a story of a lighthouse.", 0.8), false);
+    assert!(handovers >= 30, "{handovers}");
+    assert_eq!(heard.tokens.iter().map(|(index, _)| *index).collect::<Vec<_>>(), (0..200).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_state_that_is_none_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let broken = folder.path().join("broken");
+    std::fs::write(&broken, "no state at all").unwrap();
+    let mut workers = [Worker::with_model(2), Worker::with_model(2)];
+    let request = question("Count to ten.", 0.0);
+    let mut heard = Heard::default();
+    workers[0].tell(2, Command::Generate(request.clone()));
+    let Ending::HandedOver { answer, .. } = listen(&mut workers[0], 2, &mut heard, 10, &folder.path().join("state"))
+    else {
+        panic!("it was asked to hand over")
+    };
+    workers[1].tell(3, Command::Resume(ResumeRequest { request, answer, state: Some(broken) }));
+    assert!(matches!(listen(&mut workers[1], 3, &mut heard, usize::MAX, Path::new("")), Ending::Done(_)));
+    assert_eq!(heard.tokens.len(), 200);
+}
+
+#[test]
+fn a_chat_moves_off_the_gpu_and_back_in_the_middle_of_its_answer() {
+    let mut command = chat(&["--profile", "performance", "--gpu-layers", "1", "--prompt", "Tell a long story."]);
+    command.args(["--max-tokens", "160", "--ignore-eos", "--seed", "1", "--json"]);
+    command.args(["--switch-at", "8:cpu_fallback,60:performance"]).env("GGML_VK_VISIBLE_DEVICES", "0");
+    let objects = objects(&run(&mut command, 0));
+
+    let tokens = of_type(&objects, "token");
+    let indices: Vec<_> = tokens.iter().map(|token| token["index"].as_u64().unwrap()).collect();
+    assert_eq!(indices, (0..160).collect::<Vec<_>>(), "no token is lost or said twice");
+
+    let switches = of_type(&objects, "switch");
+    let places: Vec<_> = switches.iter().map(|switch| (&switch["from"], &switch["to"], &switch["strategy"])).collect();
+    assert_eq!(
+        places,
+        [
+            (&json!("performance"), &json!("cpu_fallback"), &json!("standby")),
+            (&json!("cpu_fallback"), &json!("performance"), &json!("side_by_side")),
+        ]
+    );
+    assert!(switches[0]["vram_released_ms"].as_f64().unwrap() > 0.0);
+    assert!(switches[1]["vram_released_ms"].is_null());
+    for switch in switches {
+        let at = usize::try_from(switch["at_token"].as_u64().unwrap()).unwrap();
+        assert_eq!((&tokens[at - 1]["profile"], &tokens[at]["profile"]), (&switch["from"], &switch["to"]));
+        assert!(switch["gap_ms"].as_f64().unwrap() > 0.0);
+    }
+}
+
+#[test]
+fn a_switch_to_a_gpu_that_is_not_there_leaves_the_answer_where_it_is() {
+    let mut command = chat(&["--profile", "cpu_fallback", "--prompt", "Tell a long story.", "--max-tokens", "200"]);
+    command.args(["--ignore-eos", "--json", "--switch-at", "5:performance"]);
+    let objects = objects(&run(&mut command, 0));
+    assert_eq!(of_type(&objects, "token").len(), 200);
+    assert!(of_type(&objects, "token").iter().all(|token| token["profile"] == "cpu_fallback"));
+    assert!(of_type(&objects, "switch").is_empty());
+}
+
+#[test]
+fn a_switch_between_answers_takes_the_conversation_along() {
+    let mut command = chat(&["--profile", "performance", "--gpu-layers", "1", "--max-tokens", "12", "--seed", "1"]);
+    command.args(["--json", "--switch-at", "12:cpu_fallback", "--prompt", "Hello.", "--prompt", "And who are you?"]);
+    let objects = objects(&run(command.env("GGML_VK_VISIBLE_DEVICES", "0"), 0));
+    assert_eq!(of_type(&objects, "done").len(), 2);
+    assert!(of_type(&objects, "error").is_empty());
+}
+
+#[test]
+fn where_a_switch_falls_must_be_written_as_token_and_profile() {
+    for wrong in ["20", "0:performance", "x:performance", "20:turbo"] {
+        run(&mut chat(&["--prompt", "Hi", "--switch-at", wrong]), 2);
+    }
+}

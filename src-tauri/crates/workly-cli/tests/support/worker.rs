@@ -1,0 +1,85 @@
+//! A worker process, spoken to in frames.
+#![expect(clippy::panic, reason = "a test that hears something else has failed")]
+
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command as Process, Stdio};
+
+use workly_core::model::{ContextSize, KvType};
+use workly_engine::frame;
+use workly_engine::protocol::{Command, Envelope, LoadRequest, PROTOCOL_VERSION, Reply, Request};
+
+use super::{PROGRAM, model, wait_for};
+
+/// A worker; ended when dropped, because its input closes.
+pub(crate) struct Worker {
+    process: Child,
+    pub(crate) input: Option<ChildStdin>,
+    output: ChildStdout,
+}
+
+impl Worker {
+    pub(crate) fn start() -> Self {
+        let mut process = Process::new(PROGRAM)
+            .args(["worker", "--backends", "cpu", "--parent", &std::process::id().to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let (input, output) = (process.stdin.take(), process.stdout.take().unwrap());
+        let mut worker = Self { process, input, output };
+        assert!(matches!(worker.hear().reply, Reply::Hello { protocol: PROTOCOL_VERSION, .. }), "hello comes first");
+        worker
+    }
+
+    /// A worker with the real model and a context of 1024 tokens.
+    pub(crate) fn with_model(threads: u32) -> Self {
+        let mut worker = Self::start();
+        worker.tell(1, load(&model(), threads));
+        match worker.last(1) {
+            Reply::Loaded(_) => worker,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn tell(&mut self, id: u64, command: Command) {
+        frame::write(self.input.as_mut().unwrap(), &Request { id, command }).unwrap();
+    }
+
+    pub(crate) fn hear(&mut self) -> Envelope {
+        frame::read(&mut self.output).unwrap().expect("the worker goes on")
+    }
+
+    /// The final reply to a request; everything before it, heartbeats included, goes by.
+    pub(crate) fn last(&mut self, id: u64) -> Reply {
+        loop {
+            let envelope = self.hear();
+            if envelope.id == id && envelope.reply.is_final() {
+                return envelope.reply;
+            }
+        }
+    }
+
+    /// Waits for the end; the exit code.
+    pub(crate) fn code(mut self) -> Option<i32> {
+        wait_for("the worker to end", || self.process.try_wait().unwrap()).code()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+pub(crate) fn load(path: &Path, threads: u32) -> Command {
+    Command::Load(LoadRequest {
+        path: path.to_path_buf(),
+        gpu_layers: 0,
+        device: None,
+        context: ContextSize::UpTo(1024),
+        threads,
+        kv_type: KvType::F16,
+    })
+}

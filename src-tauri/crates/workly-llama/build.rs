@@ -26,7 +26,12 @@ fn main() {
 
     let libraries = modules.parent().expect("the modules lie in the build's output").join("lib");
     println!("cargo::rustc-link-arg=-Wl,-rpath,{}", libraries.display());
+    println!("cargo::rerun-if-env-changed=WORKLY_PORTABLE");
+    // Read by `cargo xtask dist` from cargo's messages.
     println!("cargo::rustc-env=WORKLY_BUILT_BACKENDS={}", sorted.display());
+    if env::var_os("WORKLY_PORTABLE").is_none() {
+        println!("cargo::rustc-env=WORKLY_DEVELOPMENT_BACKENDS={}", sorted.display());
+    }
     println!("cargo::metadata=backends={}", sorted.display());
     println!("cargo::metadata=libraries={}", libraries.display());
 }

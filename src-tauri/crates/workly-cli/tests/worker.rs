@@ -1,6 +1,5 @@
 //! The worker process itself, spoken to in frames as the supervisor does.
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod support;
 

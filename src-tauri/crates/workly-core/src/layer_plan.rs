@@ -125,7 +125,7 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
-    /// Zephyr 7B Q4_K_M with 4096 tokens of context: 32 layers of 4096 x 14336 with 8 KV heads of 128, and an output of
+    /// Zephyr 7B `Q4_K_M` with 4096 tokens of context: 32 layers of 4096 x 14336 with 8 KV heads of 128, and an output of
     /// 32000 rows. `Q4_K` takes 4.5 bits a weight and `Q6_K` 6.5625; half the layers hold V and the feed-forward's way
     /// down in `Q6_K`, as does the output.
     fn zephyr() -> FootprintTable {

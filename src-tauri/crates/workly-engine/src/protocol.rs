@@ -226,9 +226,14 @@ impl Reply {
     /// Whether no further reply to the same request follows.
     pub const fn is_final(&self) -> bool {
         match self {
-            Self::Devices { .. } | Self::Loaded(_) | Self::Footprints(_) | Self::Unloaded | Self::Done(_) | Self::HandedOver { .. } | Self::Pong | Self::Failed(_) => {
-                true
-            }
+            Self::Devices { .. }
+            | Self::Loaded(_)
+            | Self::Footprints(_)
+            | Self::Unloaded
+            | Self::Done(_)
+            | Self::HandedOver { .. }
+            | Self::Pong
+            | Self::Failed(_) => true,
             Self::Hello { .. }
             | Self::Heartbeat { .. }
             | Self::LoadProgress { .. }

@@ -21,7 +21,7 @@ use crate::watch::{Patience, Verdict, Watch};
 use crate::worker::{CallEvent, WorkerProgram};
 
 /// How often a busy worker is judged.
-const JUDGE_EVERY: Duration = Duration::from_millis(100);
+pub(crate) const JUDGE_EVERY: Duration = Duration::from_millis(100);
 /// How long pipes may stay open after the process is gone (a grandchild may hold them).
 const PIPES_CLOSE_WITHIN: Duration = Duration::from_millis(500);
 

@@ -122,6 +122,14 @@ mod tests {
     }
 
     #[test]
+    fn a_person_reads_of_a_silence_within_two_seconds() {
+        let patience = Patience::default();
+        assert!(patience.silent + crate::supervision::JUDGE_EVERY <= seconds(2.0));
+        assert!(patience.silent > 4 * crate::protocol::HEARTBEAT_INTERVAL, "a few late heartbeats are no silence");
+        assert!(patience.dead <= seconds(10.0));
+    }
+
+    #[test]
     fn silence_is_told_once_then_ends_in_death() {
         let start = Instant::now();
         let mut watch = busy_watch(start);

@@ -110,13 +110,15 @@ async fn a_worker_that_dies_in_a_call_ends_the_call_with_its_kind() {
 #[tokio::test]
 async fn replies_written_just_before_death_are_still_delivered() {
     let failed = Reply::Failed(Problem::new(ProblemCode::LoadFailed, "last reply"));
-    let (program, _file) = script("cat \"$1\"", &[hello(), (1, failed.clone())]);
-    let worker = Worker::start(&program, IMPATIENT).await.unwrap();
-    // The reply may be there before the call is: either it is delivered, or the end is told. Never neither.
-    match worker.call(Command::Ping).last().await {
-        Ok(reply) => assert_eq!(reply, failed),
-        Err(end) => assert_eq!(end.kind, EndKind::Aborted),
-    }
+    let (id, greeting) = hello();
+    let hello_bytes = frame::encode(&Envelope { id, reply: greeting.clone() }).unwrap().len();
+    // The reply comes once the call is there, and the process ends with it.
+    let source =
+        format!("head -c {hello_bytes} \"$1\"; head -c 1 >/dev/null; tail -c +{} \"$1\"; exit 3", hello_bytes + 1);
+    let (program, _file) = script(&source, &[(id, greeting), (1, failed.clone())]);
+    let worker = Worker::start(&program, Patience::default()).await.unwrap();
+    assert_eq!(worker.call(Command::Ping).last().await.unwrap(), failed);
+    assert_eq!(worker.wait().await.exit.code, Some(3));
 }
 
 #[tokio::test]

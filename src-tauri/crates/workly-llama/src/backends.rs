@@ -48,7 +48,7 @@ fn folder() -> Result<PathBuf, Problem> {
         .map(|folder| vec![folder.join("backends"), folder.join("../lib/workly/backends")])
         .unwrap_or_default()
         .into_iter()
-        .chain([PathBuf::from(env!("WORKLY_BUILT_BACKENDS"))]);
+        .chain(option_env!("WORKLY_DEVELOPMENT_BACKENDS").map(PathBuf::from));
     let mut tried = Vec::new();
     for candidate in candidates {
         if candidate.join("cpu").is_dir() {

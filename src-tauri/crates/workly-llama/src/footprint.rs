@@ -3,8 +3,7 @@
 //! llama.cpp simulates the allocations (`no_alloc`) and says the size of its compute buffers and of the KV cache; the
 //! sizes of the weights are in the file's header, and the device is asked, as llama.cpp does, whether it takes each. Which
 //! layer goes where is llama.cpp's own rule: the output layer first, then the last layers; the input embedding stays on
-//! the CPU. Recurrent models are the exception: llama.cpp
-//! does place their small state for the moment of the dry run.
+//! the CPU. Recurrent models are the exception: llama.cpp does place their small state for the moment of the dry run.
 
 use std::collections::BTreeMap;
 

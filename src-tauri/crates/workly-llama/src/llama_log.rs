@@ -40,9 +40,8 @@ pub(crate) fn recent() -> String {
 
 /// Collects the wanted pieces of what is said while `work` runs, however many there are.
 pub(crate) fn collect<T>(is_wanted: fn(&str) -> bool, work: impl FnOnce() -> T) -> (T, String) {
-    let replace = |collected| {
-        std::mem::replace(&mut *COLLECTED.lock().unwrap_or_else(PoisonError::into_inner), collected)
-    };
+    let replace =
+        |collected| std::mem::replace(&mut *COLLECTED.lock().unwrap_or_else(PoisonError::into_inner), collected);
     replace(Some(Collected { is_wanted, log: String::new() }));
     let result = work();
     (result, replace(None).map(|collected| collected.log).unwrap_or_default())

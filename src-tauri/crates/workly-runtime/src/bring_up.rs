@@ -147,7 +147,8 @@ const fn is_about_the_gpu(code: ProblemCode) -> bool {
     matches!(code, ProblemCode::OutOfMemory | ProblemCode::ContextTooLarge | ProblemCode::WorkerCrashed)
 }
 
-fn worker(program: &std::path::Path, backends: &str) -> WorkerProgram {
+/// How a worker with these backends is started.
+pub(crate) fn worker(program: &std::path::Path, backends: &str) -> WorkerProgram {
     let arguments = ["worker", "--backends", backends, "--parent", &std::process::id().to_string()];
     WorkerProgram {
         program: program.to_path_buf(),

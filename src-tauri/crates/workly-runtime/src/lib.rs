@@ -5,6 +5,7 @@
 pub mod arguments;
 mod bring_up;
 mod cpu;
+pub mod layer_plans;
 pub mod manager;
 pub mod monitor;
 pub mod places;

@@ -29,8 +29,8 @@ mod observation;
 mod state;
 mod utilization;
 
-pub use admission::{highest_admissible, start};
 pub(crate) use admission::{MARGIN, overload_line};
+pub use admission::{highest_admissible, start};
 pub use classify::{GpuState, classify};
 pub use clocks::{BASE_HOLD_MS, MAX_HOLD_MS};
 pub use decide::decide;

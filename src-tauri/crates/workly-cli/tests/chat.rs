@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use support::{Chat, PROGRAM, chat, maps, model, objects, of_type, run, text, wait_for};
+use support::{Chat, PROGRAM, chat, maps, model, objects, of_type, run, text};
 
 const QUESTION: &str = "Explain what a GPU does.";
 
@@ -182,25 +182,4 @@ fn prompts_and_settings_that_cannot_work_are_refused() {
     for wrong in [["--profile", "turbo"], ["--temperature", "nan"], ["--max-tokens", "0"], ["--threads", "many"]] {
         run(&mut chat(&wrong), 2);
     }
-}
-
-#[test]
-fn a_prompt_that_takes_seconds_is_cancelled_while_it_is_read() {
-    let long = "tell me about rivers and mountains ".repeat(900);
-    let mut command = chat(&["--profile", "cpu_fallback", "--context", "8000", "--prompt", &long, "--json"]);
-    let running = Chat::start(&mut command);
-    let worker = running.worker();
-    // At work on the prompt once it has used half a second of processor time.
-    wait_for("the prompt to be read", || (processor_ticks(worker) > 50).then_some(()));
-    support::signal(running.process_id(), rustix::process::Signal::INT);
-    let done = running.object("done");
-    assert_eq!((&done["stop"], &done["tokens"]), (&Value::from("cancelled"), &Value::from(0)));
-    assert_eq!(running.code(), Some(1));
-}
-
-/// Hundredths of a second of processor time that a process has used.
-fn processor_ticks(process_id: u32) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{process_id}/stat")).unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    fields.get(11..13).map_or(0, |times| times.iter().filter_map(|time| time.parse::<u64>().ok()).sum())
 }

@@ -65,6 +65,31 @@ fn pings_are_answered_and_cancels_heard_while_an_answer_is_written() {
 }
 
 #[test]
+fn a_cancel_is_heard_while_a_long_prompt_is_read() {
+    let mut worker = Worker::with_model(2);
+    let Command::Generate(mut request) = generate(&[], 10) else { unreachable!() };
+    request.messages = vec![Message::new(Role::User, "tell me about rivers and mountains ".repeat(120))];
+    worker.tell(2, Command::Generate(request));
+    let mut read = (0, u32::MAX);
+    loop {
+        match worker.hear().reply {
+            Reply::Prompt { done, total, .. } => {
+                if read.0 == 0 && done > 0 {
+                    worker.tell(3, Command::Cancel { request: 2 });
+                }
+                read = (done, total);
+            }
+            Reply::Done(generated) => {
+                assert_eq!((generated.stop, generated.tokens), (StopReason::Cancelled, 0));
+                assert!(0 < read.0 && read.0 < read.1, "the prompt was read to {read:?}");
+                return;
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
 fn a_stop_string_ends_the_answer_and_never_shows() {
     let mut worker = Worker::with_model(2);
     worker.tell(2, generate(&[], 40));

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use tokio::signal;
 use workly_core::chat::{Message, Role};
-use workly_core::problem::Problem;
+use workly_core::problem::{Problem, ProblemCode};
 use workly_core::profile::Profile;
 use workly_core::sampling::Sampling;
 use workly_core::wire::{AnswerEvent, AnswerRequest, ModelState, StopReason};
@@ -74,6 +74,7 @@ impl Conversation {
         let result = loop {
             tokio::select! {
                 result = &mut loading => break result,
+                Ok(()) = signal::ctrl_c() => break Err(Problem::new(ProblemCode::Cancelled, "Stopped by Ctrl-C.")),
                 changed = snapshots.changed() => {
                     let snapshot = snapshots.borrow_and_update();
                     if changed.is_ok() && snapshot.state == ModelState::Loading {

@@ -195,3 +195,26 @@ fn where_a_switch_falls_must_be_written_as_token_and_profile() {
         run(&mut chat(&["--prompt", "Hi", "--switch-at", wrong]), 2);
     }
 }
+
+#[test]
+fn a_switch_decided_just_before_the_end_takes_effect_for_the_next_answer() {
+    // The decision falls while the last tokens are written; wherever the end finds it, the next turn runs on the target.
+    let mut command = chat(&["--profile", "performance", "--gpu-layers", "1", "--seed", "1", "--json"]);
+    command.args(["--max-tokens", "40", "--ignore-eos", "--switch-at", "30:cpu_fallback"]);
+    command.args(["--prompt", "Hello.", "--prompt", "And who are you?", "--prompt", "Go on."]);
+    let objects = objects(&run(command.env("GGML_VK_VISIBLE_DEVICES", "0"), 0));
+    let last = of_type(&objects, "token").pop().unwrap();
+    assert_eq!(last["profile"], "cpu_fallback");
+    assert_eq!(of_type(&objects, "token").len(), 120);
+}
+
+#[test]
+fn a_later_switch_takes_the_place_of_one_under_way() {
+    let mut command = chat(&["--profile", "performance", "--gpu-layers", "1", "--seed", "1", "--json"]);
+    command.args(["--max-tokens", "120", "--ignore-eos", "--prompt", "Tell a long story."]);
+    command.args(["--switch-at", "5:cpu_fallback,6:performance,7:cpu_fallback,8:performance,30:cpu_fallback"]);
+    let objects = objects(&run(command.env("GGML_VK_VISIBLE_DEVICES", "0"), 0));
+    let indices: Vec<_> = of_type(&objects, "token").iter().map(|token| token["index"].as_u64().unwrap()).collect();
+    assert_eq!(indices, (0..120).collect::<Vec<_>>());
+    assert_eq!(of_type(&objects, "token").pop().unwrap()["profile"], "cpu_fallback");
+}

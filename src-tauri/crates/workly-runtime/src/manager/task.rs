@@ -152,6 +152,10 @@ impl Task {
         if !matches!(self.activity, Activity::Idle) {
             return;
         }
+        // The answer ended before it could be handed over.
+        if let Some((target, _, _, decided)) = self.take_ready_target() {
+            self.leave_for(target, decided);
+        }
         let Some(running) = &self.running else {
             if !self.queue.is_empty() || !self.awaiting_load.is_empty() {
                 self.begin_bringing_up();
@@ -258,7 +262,12 @@ impl Task {
     /// Starts to bring the target of a switch up; the answer being written goes on meanwhile.
     fn begin_switch(&mut self, to: Profile, reason: String) {
         self.settings.profile = ProfileChoice::Fixed(to);
-        let Some(running) = &self.running else { return };
+        let Some(running) = &self.running else {
+            if matches!(self.activity, Activity::BringingUp(_)) {
+                self.begin_bringing_up();
+            }
+            return;
+        };
         // Whatever was on its way elsewhere is ended with this.
         self.switch = None;
         if running.profile != to {
@@ -307,8 +316,8 @@ impl Task {
     /// Goes on with an answer in the target of the switch.
     fn resume(&mut self, answer: UnfinishedAnswer, is_saved: bool) {
         let Activity::Answering(mut answering) = std::mem::replace(&mut self.activity, Activity::Idle) else { return };
-        let Some(Switch { reason, decided, target: Target::Ready(target, folder), .. }) = self.switch.take() else {
-            // The switch was called off after the worker was asked: the old worker goes on.
+        let Some((target, folder, reason, decided)) = self.take_ready_target() else {
+            // The switch was called off, or gave way to another, after the worker was asked: that worker goes on.
             if let Some(running) = &self.running {
                 let request = answering.answer.command();
                 answering.call = running.worker.call(Command::Resume(ResumeRequest { request, answer, state: None }));
@@ -324,7 +333,7 @@ impl Task {
             released: None,
         };
         answering.answer.handed_over(handover);
-        self.leave_for(*target, decided);
+        self.leave_for(target, decided);
         if answering.stop_by.is_some() {
             answering.answer.stopped();
         } else if let Some(running) = &self.running {
@@ -334,6 +343,19 @@ impl Task {
             answering.state = Some(folder);
             self.publish(|snapshot| snapshot.state = ModelState::Generating);
             self.activity = Activity::Answering(answering);
+        }
+    }
+
+    /// The target of the switch, if it is ready; one that is still on its way stays on it.
+    fn take_ready_target(&mut self) -> Option<(Running, StateFolder, String, std::time::Instant)> {
+        match self.switch.take() {
+            Some(Switch { reason, decided, target: Target::Ready(target, folder), .. }) => {
+                Some((*target, folder, reason, decided))
+            }
+            other => {
+                self.switch = other;
+                None
+            }
         }
     }
 

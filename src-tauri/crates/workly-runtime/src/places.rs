@@ -30,11 +30,18 @@ pub fn worker_program() -> io::Result<PathBuf> {
 pub fn embedded_model(resources: Option<&Path>) -> Option<PathBuf> {
     let program = env::current_exe().ok();
     let beside = program.as_deref().and_then(Path::parent);
+    // A program of the development profile lies in `target/debug` of its checkout, or of a target folder elsewhere.
+    let around = beside.and_then(|folder| folder.ancestors().nth(2)).map(Path::to_path_buf);
     let checkout = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../.."));
-    [resources.map(Path::to_path_buf), beside.map(Path::to_path_buf), beside.map(|folder| folder.join("../lib/workly"))]
-        .into_iter()
-        .flatten()
-        .chain([checkout.canonicalize().unwrap_or_else(|_| checkout.to_path_buf())])
-        .map(|folder| folder.join("models").join(EMBEDDED_MODEL))
-        .find(|path| path.is_file())
+    [
+        resources.map(Path::to_path_buf),
+        beside.map(Path::to_path_buf),
+        beside.map(|folder| folder.join("../lib/workly")),
+        around,
+    ]
+    .into_iter()
+    .flatten()
+    .chain([checkout.canonicalize().unwrap_or_else(|_| checkout.to_path_buf())])
+    .map(|folder| folder.join("models").join(EMBEDDED_MODEL))
+    .find(|path| path.is_file())
 }

@@ -28,7 +28,9 @@ pub(crate) struct Machine {
 impl Machine {
     /// The machine as the environment describes it.
     pub(crate) fn of_this_user() -> Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        // Asked at run time: checkouts share compiled programs, so the folder this was compiled in may be another one.
+        let folder = std::env::var_os("CARGO_MANIFEST_DIR").context("start this as `cargo xtask`")?;
+        let root = Path::new(&folder)
             .ancestors()
             .nth(3)
             .context("xtask lies three folders below the repository's root")?

@@ -103,7 +103,7 @@ fn our_command(machine: &Machine, program: &Path, model: &Path, options: &Option
 
 fn peer_command(machine: &Machine, package: &Path, model: &Path, options: &Options) -> Result<Command> {
     let mut command = setup::python(machine)?;
-    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("peer.py"));
+    command.arg(machine.root.join("src-tauri/crates/xtask/peer.py"));
     command.arg("--package-folder").arg(package).arg("--model").arg(model);
     command.args(["--prompt", PROMPT, "--context", CONTEXT]);
     command.args(["--threads", &options.threads.to_string(), "--tokens", &options.tokens.to_string()]);

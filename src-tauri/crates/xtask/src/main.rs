@@ -17,6 +17,7 @@ mod machine;
 mod peer;
 mod run;
 mod setup;
+mod shared_build;
 mod shell;
 mod workspace;
 
@@ -83,6 +84,9 @@ fn main() -> ExitCode {
 
 fn execute(task: Task) -> Result<ExitCode> {
     let mut machine = Machine::of_this_user()?;
+    if !matches!(task, Task::Setup) {
+        shared_build::take_over(&machine)?;
+    }
     match task {
         Task::Setup => setup::all(&mut machine, setup::Purpose::Test)?,
         Task::Run { arguments } => run::run(&mut machine, &arguments)?,

@@ -21,6 +21,7 @@ export const en = {
     loading: (fraction: number | null) => (fraction === null ? "Loading…" : `Loading… ${percent(fraction)}`),
     ready: "Ready",
     generating: "Answering",
+    switching: "Changing place…",
     stopped: "Not loaded",
     failed: "Not available",
     about: (parameters: number, context: number, threads: number) =>

@@ -21,6 +21,7 @@ export const fr: Dictionary = {
     loading: (fraction) => (fraction === null ? "Chargement…" : `Chargement… ${percent(fraction)}`),
     ready: "Prêt",
     generating: "Répond",
+    switching: "Changement de place…",
     stopped: "Non chargé",
     failed: "Indisponible",
     about: (parameters, context, threads) =>

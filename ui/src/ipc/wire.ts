@@ -16,6 +16,34 @@ content: string, };
 
 export type Profile = "cpu_fallback" | "balanced" | "performance";
 
+export type ProfileChoice = "auto" | Profile;
+
+export type OverrideWish = "hold" | "give_up";
+
+export type ProfilePlan = { 
+/**
+ * Layers on the GPU.
+ */
+layers: number, 
+/**
+ * Predicted VRAM footprint, bytes, before the policy's correction.
+ */
+footprint: number, };
+
+export type LayerPlan = { 
+/**
+ * Plan of `performance`.
+ */
+performance: ProfilePlan, 
+/**
+ * Plan of `balanced`.
+ */
+balanced: ProfilePlan, 
+/**
+ * Layers the model has in all.
+ */
+model_layers: number, };
+
 export type ProblemCode = "model_missing" | "no_permission" | "not_gguf" | "model_damaged" | "unsupported_architecture" | "context_too_large" | "out_of_memory" | "empty_prompt" | "prompt_too_long" | "invalid_setting" | "template_failed" | "load_failed" | "decode_failed" | "no_model" | "worker_crashed" | "worker_killed" | "worker_unresponsive" | "worker_missing" | "protocol" | "link_refused" | "cancelled";
 
 export type Problem = { 
@@ -104,7 +132,7 @@ gpu_device: string | null,
  */
 threads: number, };
 
-export type ModelState = "stopped" | "loading" | "ready" | "generating" | "failed";
+export type ModelState = "stopped" | "loading" | "ready" | "generating" | "switching" | "failed";
 
 export type ModelSnapshot = { 
 /**
@@ -127,6 +155,34 @@ profile: Profile | null,
  * The profile that the model is on its way to.
  */
 switching_to: Profile | null, 
+/**
+ * How the present switch is carried out, or the last one was.
+ */
+strategy: SwitchStrategy | null, 
+/**
+ * Why the model is where it is: the sentence of the last decision.
+ */
+why: string | null, 
+/**
+ * What each profile would place on the card now, once that is known.
+ */
+plan: LayerPlan | null, 
+/**
+ * The profile choice in force.
+ */
+choice: ProfileChoice, 
+/**
+ * Whether Workly may switch by itself.
+ */
+auto_switching: boolean, 
+/**
+ * What the user asked for, for a while.
+ */
+override_kind: OverrideWish | null, 
+/**
+ * Whether a CPU worker is ready to take over.
+ */
+standby_ready: boolean, 
 /**
  * Tokens per second of the last or current answer, prompt excluded.
  */
@@ -204,7 +260,7 @@ time_to_first_token_ms: number,
  */
 stop: StopReason, };
 
-export type SwitchStrategy = "standby" | "side_by_side";
+export type SwitchStrategy = "standby" | "side_by_side" | "via_cpu" | "emergency" | "replay";
 
 export type AnswerSwitch = { 
 /**
@@ -234,7 +290,19 @@ gap_ms: number,
 /**
  * Milliseconds from the decision to the end of the GPU process; none where none ended.
  */
-vram_released_ms: number | null, };
+vram_released_ms: number | null, 
+/**
+ * Bytes of KV cache that were carried over; none where the tokens were computed anew.
+ */
+state_bytes: number | null, 
+/**
+ * Milliseconds that saving them took.
+ */
+saved_in_ms: number | null, 
+/**
+ * Milliseconds that taking them over took.
+ */
+restored_in_ms: number | null, };
 
 export type AnswerEvent = { "type": "prompt", 
 /**

@@ -36,7 +36,7 @@ describe("an answer", () => {
     const answer = new Answer(1, atOnce);
     const moved = { from: "performance", to: "cpu_fallback", reason: "overload", strategy: "standby" } as const;
     answer.apply(token("Once"));
-    answer.apply({ type: "switched", ...moved, at_token: 1, gap_ms: 20, vram_released_ms: 200 });
+    answer.apply({ type: "switched", ...moved, at_token: 1, gap_ms: 20, vram_released_ms: 200, state_bytes: null, saved_in_ms: null, restored_in_ms: null });
     answer.apply(token(" more"));
     expect(answer).toMatchObject({ text: "Once more", state: "streaming" });
     expect(answer.switches).toMatchObject([{ to: "cpu_fallback", at_token: 1 }]);

@@ -54,7 +54,8 @@ export class FakeBackend implements Backend {
 
 export function snapshot(changes: Partial<ModelSnapshot> = {}): ModelSnapshot {
   return {
-    state: "ready", load_fraction: null, model: null, profile: "cpu_fallback", switching_to: null, tokens_per_second: null,
+    state: "ready", load_fraction: null, model: null, profile: "cpu_fallback", switching_to: null, strategy: null, why: null,
+    plan: null, choice: "auto", auto_switching: true, override_kind: null, standby_ready: false, tokens_per_second: null,
     notice: null, problem: null, worker_pid: null, ...changes,
   };
 }

@@ -59,7 +59,8 @@ impl FromStr for Profile {
 }
 
 /// The setting: let Workly choose, or hold one profile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, TS)]
+#[ts(type = "\"auto\" | Profile")]
 pub enum ProfileChoice {
     /// Workly chooses from what the GPU has to spare.
     #[default]

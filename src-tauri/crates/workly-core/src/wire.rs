@@ -8,9 +8,11 @@ use ts_rs::{Config, TS};
 
 use crate::chat::{Message, Role};
 use crate::model::ModelInfo;
+use crate::policy::{LayerPlan, ProfilePlan};
 use crate::problem::{Problem, ProblemCode};
-use crate::profile::Profile;
+use crate::profile::{Profile, ProfileChoice};
 use crate::sampling::Sampling;
+use crate::settings::OverrideWish;
 
 /// Name of the event that carries a [`ModelSnapshot`] after each change.
 pub const MODEL_CHANGED: &str = "model-changed";
@@ -28,6 +30,8 @@ pub enum ModelState {
     Ready,
     /// An answer is being written.
     Generating,
+    /// The model moves to another profile; an answer being written goes on meanwhile.
+    Switching,
     /// The model could not be loaded; the next message tries again.
     Failed,
 }
@@ -45,6 +49,20 @@ pub struct ModelSnapshot {
     pub profile: Option<Profile>,
     /// The profile that the model is on its way to.
     pub switching_to: Option<Profile>,
+    /// How the present switch is carried out, or the last one was.
+    pub strategy: Option<SwitchStrategy>,
+    /// Why the model is where it is: the sentence of the last decision.
+    pub why: Option<String>,
+    /// What each profile would place on the card now, once that is known.
+    pub plan: Option<LayerPlan>,
+    /// The profile choice in force.
+    pub choice: ProfileChoice,
+    /// Whether Workly may switch by itself.
+    pub auto_switching: bool,
+    /// What the user asked for, for a while.
+    pub override_kind: Option<OverrideWish>,
+    /// Whether a CPU worker is ready to take over.
+    pub standby_ready: bool,
     /// Tokens per second of the last or current answer, prompt excluded.
     pub tokens_per_second: Option<f64>,
     /// Something the user should know although it works: the GPU asked for is missing, say.
@@ -126,6 +144,12 @@ pub enum SwitchStrategy {
     Standby,
     /// To a worker on the GPU that was made ready while the old one went on.
     SideBySide,
+    /// From one plan on the GPU to another without room for both: over the CPU. Told once for each of the two steps.
+    ViaCpu,
+    /// The old worker ended before the new one was ready.
+    Emergency,
+    /// The old worker was gone, or its state did not fit: the tokens were computed anew.
+    Replay,
 }
 
 /// A change of profile in the middle of an answer.
@@ -145,6 +169,13 @@ pub struct AnswerSwitch {
     pub gap_ms: f64,
     /// Milliseconds from the decision to the end of the GPU process; none where none ended.
     pub vram_released_ms: Option<f64>,
+    /// Bytes of KV cache that were carried over; none where the tokens were computed anew.
+    #[ts(type = "number | null")]
+    pub state_bytes: Option<u64>,
+    /// Milliseconds that saving them took.
+    pub saved_in_ms: Option<f64>,
+    /// Milliseconds that taking them over took.
+    pub restored_in_ms: Option<f64>,
 }
 
 /// What happens while an answer is written.
@@ -193,6 +224,10 @@ pub fn typescript() -> String {
         Role::decl(&config),
         Message::decl(&config),
         Profile::decl(&config),
+        ProfileChoice::decl(&config),
+        OverrideWish::decl(&config),
+        ProfilePlan::decl(&config),
+        LayerPlan::decl(&config),
         ProblemCode::decl(&config),
         Problem::decl(&config),
         Sampling::decl(&config),

@@ -67,6 +67,9 @@ impl Handover {
             strategy: if self.to.uses_gpu() { SwitchStrategy::SideBySide } else { SwitchStrategy::Standby },
             at_token,
             gap_ms: gap.as_secs_f64() * 1_000.0,
+            state_bytes: None,
+            saved_in_ms: None,
+            restored_in_ms: None,
             vram_released_ms: self.from.uses_gpu().then_some(released.as_secs_f64() * 1_000.0),
         })
     }

@@ -7,12 +7,14 @@ mod events;
 mod window;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 use tauri::{Manager as _, RunEvent};
 use tracing_subscriber::EnvFilter;
 use workly_runtime::arguments::ModelArguments;
 use workly_runtime::manager::{ModelManager, Patience};
+use workly_runtime::monitor::{Monitor, MonitorSettings, Sources};
 use workly_runtime::places;
 
 /// Chat with local language models that share the GPU politely.
@@ -41,8 +43,13 @@ pub fn run() -> ExitCode {
             let resources = app.path().resource_dir().ok();
             let settings = arguments.model.settings(resources.as_deref());
             let program = places::worker_program()?;
-            let manager =
-                tauri::async_runtime::block_on(async { ModelManager::start(program, settings, Patience::default()) });
+            let (monitor, manager) = tauri::async_runtime::block_on(async {
+                let monitor = Arc::new(Monitor::start(Sources::from_environment(), MonitorSettings::default())?);
+                let watched = Arc::clone(&monitor);
+                let manager = ModelManager::start(program, settings, Patience::default(), watched, places::data_dir());
+                std::io::Result::Ok((monitor, manager))
+            })?;
+            app.manage(monitor);
             events::forward(app.handle().clone(), &manager);
             app.manage(manager);
             window::open(app)?;

@@ -9,6 +9,8 @@ use workly_core::model::{ContextSize, KvType, ModelInfo};
 use workly_core::policy::{self, Config};
 use workly_core::problem::{Problem, ProblemCode};
 use workly_core::profile::{Profile, ProfileChoice};
+use workly_core::settings::{CpuThreads, OverrideSetting, Settings, Standby};
+use workly_core::thresholds::Thresholds;
 use workly_core::wire::ModelSnapshot;
 use workly_engine::protocol::{Command, LoadRequest, Reply};
 use workly_engine::worker::{CallEvent, Patience, Worker, WorkerProgram};
@@ -27,6 +29,16 @@ pub struct ModelSettings {
     pub path: PathBuf,
     /// The profile to run in.
     pub profile: ProfileChoice,
+    /// Whether Workly may switch by itself.
+    pub auto_switching: bool,
+    /// Whether a CPU worker is kept ready while the model is on the GPU.
+    pub standby: Standby,
+    /// The thresholds, validated.
+    pub thresholds: Thresholds,
+    /// Most layers of `balanced`.
+    pub balanced_gpu_layers: u32,
+    /// What the user asked for, for a while.
+    pub override_: Option<OverrideSetting>,
     /// Layers on the GPU in the GPU profiles, in place of what the profile would take.
     pub gpu_layers: Option<u32>,
     /// The GPU to take.
@@ -47,11 +59,37 @@ impl ModelSettings {
         Self {
             path,
             profile: ProfileChoice::Auto,
+            auto_switching: true,
+            standby: Standby::Auto,
+            thresholds: Thresholds::default(),
+            balanced_gpu_layers: 35,
+            override_: None,
             gpu_layers: None,
             gpu: if limited { DeviceWish::AnyVisible } else { DeviceWish::Auto },
             context: ContextSize::default(),
             threads: None,
         }
+    }
+
+    /// Takes over what the settings say of where the model runs; the model's file stays as it is.
+    #[must_use]
+    pub fn with(mut self, settings: &Settings) -> Self {
+        let ai = &settings.ai;
+        self.profile = ai.gpu_profile;
+        self.auto_switching = ai.auto_switching_enabled;
+        self.standby = ai.standby;
+        self.thresholds = settings.gpu_monitoring.thresholds;
+        self.balanced_gpu_layers = ai.balanced_gpu_layers;
+        self.override_ = settings.override_;
+        if !ai.gpu_device.eq_ignore_ascii_case("auto") {
+            self.gpu = DeviceWish::Named(ai.gpu_device.clone());
+        }
+        self.context = ContextSize::UpTo(ai.context_tokens);
+        self.threads = match ai.cpu_threads {
+            CpuThreads::Auto => None,
+            CpuThreads::Count(count) => Some(count),
+        };
+        self
     }
 }
 

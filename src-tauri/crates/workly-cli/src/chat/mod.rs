@@ -5,12 +5,15 @@ mod output;
 mod turn;
 
 use std::io::{self, BufRead as _, IsTerminal as _};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
 use workly_core::sampling::Sampling;
 use workly_runtime::arguments::ModelArguments;
 use workly_runtime::manager::{ModelManager, Patience};
+use workly_runtime::monitor::{Monitor, MonitorSettings, Sources};
+use workly_runtime::places;
 
 use output::Output;
 use turn::{Conversation, Ended, SwitchAt};
@@ -57,7 +60,8 @@ fn temperature(text: &str) -> Result<f32, String> {
 pub(crate) async fn run(arguments: ChatArguments) -> anyhow::Result<()> {
     let settings = arguments.model.settings(None);
     let program = std::env::current_exe().context("this program's own path is unknown")?;
-    let manager = ModelManager::start(program, settings, Patience::default());
+    let monitor = Arc::new(Monitor::start(Sources::from_environment(), MonitorSettings::default())?);
+    let manager = ModelManager::start(program, settings, Patience::default(), monitor, places::data_dir());
     let mut conversation = Conversation::new(
         manager.clone(),
         arguments.system.clone(),

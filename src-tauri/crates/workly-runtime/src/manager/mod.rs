@@ -7,6 +7,7 @@ mod switch;
 mod task;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use workly_core::problem::Problem;
@@ -15,6 +16,7 @@ use workly_core::wire::{AnswerEvent, AnswerRequest, ModelSnapshot};
 pub use workly_engine::worker::Patience;
 
 pub use crate::bring_up::ModelSettings;
+use crate::monitor::Monitor;
 use answer::Answer;
 pub use answer::random_seed;
 use task::{Order, Task};
@@ -42,8 +44,16 @@ impl AnswerStream {
 impl ModelManager {
     /// Starts the manager in the current tokio runtime. No model is loaded yet.
     ///
-    /// `worker_program` is the program that is started as `worker`.
-    pub fn start(worker_program: PathBuf, settings: ModelSettings, patience: Patience) -> Self {
+    /// `worker_program` is the program that is started as `worker`; `monitor` watches the GPU for it, from a load on
+    /// until the model is gone; `data_dir` is where it keeps what it has learned of models and cards, `None`: nowhere.
+    pub fn start(
+        worker_program: PathBuf,
+        settings: ModelSettings,
+        patience: Patience,
+        monitor: Arc<Monitor>,
+        data_dir: Option<PathBuf>,
+    ) -> Self {
+        let _ = (monitor, data_dir);
         let (orders, received) = mpsc::unbounded_channel();
         let (publish, snapshot) = watch::channel(ModelSnapshot::default());
         tokio::spawn(Task::new(worker_program, settings, patience, received, publish).run());
@@ -85,6 +95,17 @@ impl ModelManager {
     /// one.
     pub fn switch(&self, to: Profile, reason: impl Into<String>) {
         let _ = self.orders.send(Order::Switch { to, reason: reason.into() });
+    }
+
+    /// Replaces the settings. A profile choice, auto-switching, an override and thresholds act at once; another model or
+    /// context takes the place of the loaded one.
+    pub fn configure(&self, settings: ModelSettings) {
+        let _ = self.orders.send(Order::Configure(Box::new(settings)));
+    }
+
+    /// Ends the worker and gives all memory back; the next message loads the model again.
+    pub fn unload(&self) {
+        let _ = self.orders.send(Order::Unload);
     }
 
     /// Ends the worker and the task; returns when the worker is gone.

@@ -31,6 +31,8 @@ pub(crate) enum Order {
     Answer(Box<Answer>),
     StopAnswers,
     Switch { to: Profile, reason: String },
+    Configure(Box<ModelSettings>),
+    Unload,
     ShutDown { done: oneshot::Sender<()> },
 }
 
@@ -125,6 +127,8 @@ impl Task {
                 Happened::Order(Some(Order::Answer(answer))) => self.queue.push_back(*answer),
                 Happened::Order(Some(Order::StopAnswers)) => self.stop_answers(),
                 Happened::Order(Some(Order::Switch { to, reason })) => self.begin_switch(to, reason),
+                Happened::Order(Some(Order::Configure(settings))) => self.settings = *settings,
+                Happened::Order(Some(Order::Unload)) => self.running = None,
                 Happened::BroughtUp(result) => self.brought_up(result),
                 Happened::Called(event) => self.called(event),
                 Happened::Abandoned => self.stop_current(),

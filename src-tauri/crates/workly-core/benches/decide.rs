@@ -36,7 +36,7 @@ fn one_decision(criterion: &mut Criterion) {
                     gpu_work_ms: profile.uses_gpu().then_some(now),
                     answering: true,
                     speed: Some(Speed { tokens_per_second: 30.0, context_tokens: 2000 }),
-                    died_of_memory: false,
+                    fault: None,
                 };
                 let (next, decision) = decide(state, black_box(&observation), black_box(&config), now);
                 state = next;

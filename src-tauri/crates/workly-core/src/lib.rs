@@ -4,6 +4,7 @@
 //! measurements come in as arguments, effects happen in the crates above.
 
 pub mod chat;
+pub mod crash_budget;
 pub mod device;
 pub mod layer_plan;
 pub mod model;
@@ -15,6 +16,7 @@ pub mod reading;
 pub mod sampling;
 pub mod settings;
 pub mod simulate;
+pub mod switch_plan;
 pub mod text;
 pub mod thresholds;
 pub mod wire;

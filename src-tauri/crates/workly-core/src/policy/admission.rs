@@ -8,7 +8,7 @@ use crate::thresholds::Thresholds;
 /// Distance a projection keeps from overload, percentage points.
 pub(crate) const MARGIN: f64 = 2.0;
 /// Above it VRAM is an emergency whatever the threshold, percent of total VRAM.
-pub(super) const EMERGENCY_PERCENT: f64 = 97.0;
+pub const EMERGENCY_PERCENT: f64 = 97.0;
 
 /// The line above which Workly leaves the GPU, percent of total VRAM.
 pub(crate) fn overload_line(thresholds: &Thresholds) -> f64 {

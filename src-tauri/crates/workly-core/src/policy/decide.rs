@@ -3,7 +3,7 @@
 use super::admission::admits;
 use super::clocks::{BASE_HOLD_MS, GPU_PROFILES};
 use super::decision::{Decision, Reason};
-use super::observation::{Config, Observation, OverrideKind, Sight};
+use super::observation::{Config, Fault, Observation, OverrideKind, Sight};
 use super::state::PolicyState;
 use crate::profile::{Profile, ProfileChoice};
 use crate::reading::Reading;
@@ -25,7 +25,7 @@ pub fn decide(mut state: PolicyState, observation: &Observation, config: &Config
         _ => None,
     };
     if let Some(reading) = reading
-        && !observation.died_of_memory
+        && observation.fault.is_none()
     {
         state.take_in(reading, observation, config, now);
     }
@@ -41,8 +41,8 @@ pub fn decide(mut state: PolicyState, observation: &Observation, config: &Config
         give_up(&mut state, held, reading)
     } else if let Some(profile) = held {
         hold_choice(&mut state, profile, observation, reading, now)
-    } else if observation.died_of_memory && state.profile.uses_gpu() {
-        fault(&mut state, observation, config, reading, now)
+    } else if let Some(kind) = observation.fault.filter(|_| state.profile.uses_gpu()) {
+        fault(&mut state, kind, observation, config, reading, now)
     } else if let Some(reading) = reading {
         by_reading(&mut state, observation, config, reading, wish == Some(OverrideKind::Hold), now)
     } else {
@@ -82,9 +82,9 @@ fn hold_choice(
     now: u64,
 ) -> Decision {
     state.stop_timing();
-    if observation.died_of_memory && observation.answering && state.profile.uses_gpu() {
+    if let Some(kind) = observation.fault.filter(|_| observation.answering && state.profile.uses_gpu()) {
         (state.forced_at, state.come_back, state.finishing) = (Some(now), Some(held), true);
-        return state.switch(Profile::CpuFallback, Reason::Fault, false, reading);
+        return state.switch(Profile::CpuFallback, reason_of(kind), false, reading);
     }
     state.finishing &= observation.answering;
     if state.profile == held {
@@ -101,18 +101,26 @@ fn hold_choice(
     state.switch(wanted, Reason::Choice, false, reading)
 }
 
-/// The worker died of memory: to the next lower profile that the card has room for, at once.
+/// The worker ended by itself: to the next lower profile that the card has room for, at once.
 fn fault(
     state: &mut PolicyState,
+    kind: Fault,
     observation: &Observation,
     config: &Config,
     reading: Option<&Reading>,
     now: u64,
 ) -> Decision {
-    state.died(observation, reading.map(|reading| reading.vram_total), now);
+    state.died(kind, observation, reading.map(|reading| reading.vram_total), now);
     let card = reading.and_then(|reading| state.card(reading));
     let to = state.below(observation.active, &observation.plans, card, config);
-    state.switch(to, Reason::Fault, false, reading)
+    state.switch(to, reason_of(kind), false, reading)
+}
+
+const fn reason_of(fault: Fault) -> Reason {
+    match fault {
+        Fault::Memory => Reason::Fault,
+        Fault::Other => Reason::Crash,
+    }
 }
 
 /// The policy proper: down fast, up slowly.

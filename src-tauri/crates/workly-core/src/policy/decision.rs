@@ -18,6 +18,8 @@ pub enum Reason {
     Stress,
     /// The worker died of memory.
     Fault,
+    /// The worker crashed, hung, or was ended from outside.
+    Crash,
     /// There has been room for long enough.
     Recovered,
     /// The same profile, or the way to it, with another number of layers.
@@ -41,6 +43,7 @@ impl Reason {
             Self::Overload => "overload",
             Self::Stress => "stress",
             Self::Fault => "fault",
+            Self::Crash => "crash",
             Self::Recovered => "recovered",
             Self::Replan => "replan",
             Self::Override => "override",
@@ -127,10 +130,11 @@ impl Switch {
                 say("others' GPU", external_gpu_percent);
             }
             Reason::Fault | Reason::Replan => say("VRAM", vram_percent),
-            Reason::Override | Reason::Choice | Reason::GpuGone => {}
+            Reason::Crash | Reason::Override | Reason::Choice | Reason::GpuGone => {}
         }
         let why = match self.reason {
             Reason::Fault => "the model's worker ran out of memory",
+            Reason::Crash => "the model's worker ended unexpectedly",
             Reason::Replan if self.to < self.from => "the model took more than planned",
             Reason::Replan => "there is room for more layers",
             Reason::Override => "as you asked for now",
@@ -208,6 +212,7 @@ mod tests {
             Reason::Overload,
             Reason::Stress,
             Reason::Fault,
+            Reason::Crash,
             Reason::Recovered,
             Reason::Replan,
             Reason::Override,

@@ -29,11 +29,11 @@ mod observation;
 mod state;
 mod utilization;
 
+pub use admission::{EMERGENCY_PERCENT, highest_admissible, start};
 pub(crate) use admission::{MARGIN, overload_line};
-pub use admission::{highest_admissible, start};
 pub use classify::{GpuState, classify};
 pub use clocks::{BASE_HOLD_MS, MAX_HOLD_MS};
 pub use decide::decide;
 pub use decision::{Decision, Numbers, Reason, Switch};
-pub use observation::{Config, LayerPlan, Observation, Override, OverrideKind, ProfilePlan, Sight, Speed};
+pub use observation::{Config, Fault, LayerPlan, Observation, Override, OverrideKind, ProfilePlan, Sight, Speed};
 pub use state::{CONFIRM_MS, NextLook, PolicyState};

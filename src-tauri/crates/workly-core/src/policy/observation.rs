@@ -97,8 +97,17 @@ pub struct Observation {
     pub answering: bool,
     /// How fast the GPU worker writes, while it does.
     pub speed: Option<Speed>,
-    /// Whether the GPU worker has died of memory since the last call.
-    pub died_of_memory: bool,
+    /// What ended the GPU worker, if it has ended by itself since the last call.
+    pub fault: Option<Fault>,
+}
+
+/// What ended a worker that nobody had asked to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It ran out of memory.
+    Memory,
+    /// It crashed, hung, or was ended from outside.
+    Other,
 }
 
 /// What the user asked for in the tray, for a while.

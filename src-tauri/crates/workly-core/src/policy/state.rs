@@ -4,7 +4,7 @@ use super::admission::{Card, EMERGENCY_PERCENT, overload_line, projected};
 use super::clocks::{Holds, UpClocks};
 use super::decision::{Decision, Numbers, Reason, Switch};
 use super::external::{External, Verdict, is_full};
-use super::observation::{Config, LayerPlan, Observation, ProfilePlan};
+use super::observation::{Config, Fault, LayerPlan, Observation, ProfilePlan};
 use super::utilization::Utilization;
 use crate::profile::{Profile, ProfileChoice};
 use crate::reading::{Reading, percent_of};
@@ -221,10 +221,10 @@ impl PolicyState {
         self.fall = Some(Fall { profile: self.profile, at: now, doubted });
     }
 
-    /// The worker died of memory: the profile waits longer, and a plan that died young was too big.
-    pub(super) fn died(&mut self, observation: &Observation, total: Option<u64>, now: u64) {
+    /// The worker ended by itself: the profile waits longer, and a plan that died young of memory was too big.
+    pub(super) fn died(&mut self, fault: Fault, observation: &Observation, total: Option<u64>, now: u64) {
         self.holds.fell(self.profile, now, |_| false);
-        if let Some(total) = total {
+        if let Some(total) = total.filter(|_| fault == Fault::Memory) {
             self.external.doubt(observation.active, total, true, now);
         }
     }

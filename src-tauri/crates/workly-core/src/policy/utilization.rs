@@ -143,7 +143,7 @@ mod tests {
             gpu_work_ms,
             answering: gpu_work_ms.is_some(),
             speed: tokens_per_second.map(|tokens_per_second| Speed { tokens_per_second, context_tokens: 3000 }),
-            died_of_memory: false,
+            fault: None,
         }
     }
 

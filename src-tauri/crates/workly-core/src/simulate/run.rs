@@ -133,7 +133,7 @@ fn observation(
         gpu_work_ms,
         answering: row.generating,
         speed: None,
-        died_of_memory: false,
+        fault: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::world::{Card, MIB, World, plans};
 use proptest::prelude::*;
 use workly_core::policy::{
-    BASE_HOLD_MS, CONFIRM_MS, Config, Decision, LayerPlan, Observation, Override, OverrideKind, PolicyState,
+    BASE_HOLD_MS, CONFIRM_MS, Config, Decision, Fault, LayerPlan, Observation, Override, OverrideKind, PolicyState,
     ProfilePlan, Sight, Speed, classify, decide, start,
 };
 use workly_core::profile::{Profile, ProfileChoice};
@@ -204,23 +204,21 @@ fn any_observation() -> impl Strategy<Value = Observation> {
         .prop_map(|(speed, context_tokens)| Speed { tokens_per_second: speed as f32, context_tokens });
     let flags = any::<(bool, bool, bool, bool)>();
     (sight, flags, any_profile(), (plan(), plan(), plan()), prop::option::of(any::<u64>()), prop::option::of(speed))
-        .prop_map(
-            |(sight, (utilization_asked, moving, answering, died_of_memory), profile, plans, gpu_work_ms, speed)| {
-                Observation {
-                    sight,
-                    utilization_asked,
-                    others_gpu_percent: speed.map(|speed| speed.tokens_per_second),
-                    profile,
-                    moving,
-                    active: plans.0,
-                    plans: LayerPlan { performance: plans.1, balanced: plans.2, model_layers: plans.0.layers },
-                    gpu_work_ms,
-                    answering,
-                    speed,
-                    died_of_memory,
-                }
-            },
-        )
+        .prop_map(|(sight, (utilization_asked, moving, answering, fault), profile, plans, gpu_work_ms, speed)| {
+            Observation {
+                sight,
+                utilization_asked,
+                others_gpu_percent: speed.map(|speed| speed.tokens_per_second),
+                profile,
+                moving,
+                active: plans.0,
+                plans: LayerPlan { performance: plans.1, balanced: plans.2, model_layers: plans.0.layers },
+                gpu_work_ms,
+                answering,
+                speed,
+                fault: fault.then_some(if moving { Fault::Memory } else { Fault::Other }),
+            }
+        })
 }
 
 fn any_config() -> impl Strategy<Value = Config> {

@@ -1,7 +1,7 @@
 //! The rules of the policy, one by one, in the closed loop.
 
 use crate::world::{Card, MIB, World, laptop, plans};
-use workly_core::policy::{Config, NextLook, Override, OverrideKind, PolicyState, ProfilePlan, Sight, decide};
+use workly_core::policy::{Config, Fault, NextLook, Override, OverrideKind, PolicyState, ProfilePlan, Sight, decide};
 use workly_core::profile::{Profile, ProfileChoice};
 
 use Profile::{Balanced, CpuFallback, Performance};
@@ -9,6 +9,19 @@ use Profile::{Balanced, CpuFallback, Performance};
 /// A 16 GB card with room for everything, so that only utilization speaks.
 fn workstation() -> Card {
     Card { total: 16_000 * MIB, external: 500 * MIB, plans: plans(12_000 * MIB, 6_000 * MIB), ..laptop() }
+}
+
+#[test]
+fn a_worker_that_crashes_steps_down_as_one_that_died_of_memory_but_its_footprint_is_not_blamed() {
+    for (fault, reason) in [(Fault::Memory, "fault"), (Fault::Other, "crash")] {
+        let mut world = World::new(workstation());
+        world.run(2);
+        world.fault = Some(fault);
+        world.run(1);
+        assert_eq!(world.path(), [(Balanced, reason)]);
+        world.run(2);
+        assert_eq!(world.state.failed_layers().is_some(), fault == Fault::Memory);
+    }
 }
 
 #[test]
@@ -116,7 +129,7 @@ fn a_fault_steps_down_at_once_to_what_the_card_has_room_for() {
         world.run(20);
         world.card.external = external * MIB;
         world.step();
-        world.died_of_memory = true;
+        world.fault = Some(Fault::Memory);
         world.step();
         assert_eq!(world.path(), [(to, "fault")]);
     }
@@ -127,7 +140,7 @@ fn a_plan_that_died_while_it_was_loaded_is_not_tried_again() {
     let mut world = World::starting_in(CpuFallback, Card { load_ms: 3_000, leave_ms: 500, ..laptop() });
     world.run(17);
     assert_eq!(world.profile, Performance);
-    world.died_of_memory = true;
+    world.fault = Some(Fault::Memory);
     world.run(3600);
     assert_eq!(world.path(), [(Performance, "recovered"), (Balanced, "fault")]);
     assert_eq!(world.state.failed_layers(), Some(40), "a new layer plan stays below");
@@ -295,7 +308,7 @@ fn a_held_profile_that_dies_while_answering_finishes_the_answer_on_the_cpu_and_c
         world.config = config;
         world.generating = true;
         world.run(20);
-        world.died_of_memory = true;
+        world.fault = Some(Fault::Memory);
         world.run(60);
         assert_eq!(world.path(), [(CpuFallback, "fault")]);
         world.generating = false;

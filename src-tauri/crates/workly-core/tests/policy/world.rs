@@ -1,7 +1,7 @@
 //! A card, others on it, and Workly following its own policy: the closed loop with loads and unloads that take time.
 
 use workly_core::policy::{
-    Config, Decision, LayerPlan, NextLook, Observation, PolicyState, ProfilePlan, Sight, Switch, decide,
+    Config, Decision, Fault, LayerPlan, NextLook, Observation, PolicyState, ProfilePlan, Sight, Switch, decide,
     highest_admissible,
 };
 use workly_core::profile::Profile;
@@ -39,7 +39,7 @@ pub(crate) struct World {
     pub(crate) profile: Profile,
     pub(crate) active: ProfilePlan,
     pub(crate) generating: bool,
-    pub(crate) died_of_memory: bool,
+    pub(crate) fault: Option<Fault>,
     pub(crate) gone: bool,
     pub(crate) switches: Vec<(u64, Switch)>,
     under_way: Option<Move>,
@@ -94,7 +94,7 @@ impl World {
             profile,
             active: card.plans.of(profile),
             generating: false,
-            died_of_memory: false,
+            fault: None,
             gone: false,
             switches: Vec::new(),
             under_way: None,
@@ -150,7 +150,7 @@ impl World {
             gpu_work_ms: self.gpu_work_ms,
             answering: self.generating,
             speed: None,
-            died_of_memory: std::mem::take(&mut self.died_of_memory),
+            fault: self.fault.take(),
         }
     }
 

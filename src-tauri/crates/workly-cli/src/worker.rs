@@ -12,6 +12,9 @@ pub(crate) struct WorkerArguments {
     /// Process id of the supervisor.
     #[arg(long)]
     parent: u32,
+    /// Let other programs go first.
+    #[arg(long)]
+    low_priority: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -28,6 +31,6 @@ pub(crate) fn run(arguments: &WorkerArguments) -> anyhow::Result<()> {
         Backends::Cpu => BackendSet::Cpu,
         Backends::All => BackendSet::CpuAndGpu,
     };
-    let never = run_worker(WorkerOptions { backends, parent: arguments.parent })?;
+    let never = run_worker(WorkerOptions { backends, parent: arguments.parent, low_priority: arguments.low_priority })?;
     match never {}
 }

@@ -81,7 +81,9 @@ pub struct WorkerEnd {
     pub kind: EndKind,
     /// How the process ended.
     pub exit: Exit,
-    /// A sentence on what happened.
+    /// What happened, without a capital letter or a full stop, for the middle of a sentence.
+    pub what: String,
+    /// What happened and what to do.
     pub message: String,
     /// The worker's last words on standard error.
     pub stderr: String,
@@ -107,8 +109,9 @@ impl WorkerEnd {
     /// Tells how a worker ended.
     pub fn classify(exit: Exit, intent: &Intent, activity: Activity, stderr: String) -> Self {
         let kind = kind_of(exit, intent, activity, &stderr);
-        let message = sentence(kind, exit, intent, activity);
-        Self { kind, exit, message, stderr }
+        let what = what_happened(kind, exit, intent, activity);
+        let message = format!("{}{}.{}", what[..1].to_uppercase(), &what[1..], advice(kind, exit));
+        Self { kind, exit, what, message, stderr }
     }
 
     /// The end as a problem for the user.
@@ -153,7 +156,7 @@ fn kind_of(exit: Exit, intent: &Intent, activity: Activity, stderr: &str) -> End
     if activity == Activity::Loading && exit.signal.is_some() { EndKind::BadModel } else { EndKind::Aborted }
 }
 
-fn sentence(kind: EndKind, exit: Exit, intent: &Intent, activity: Activity) -> String {
+fn what_happened(kind: EndKind, exit: Exit, intent: &Intent, activity: Activity) -> String {
     let doing = match activity {
         Activity::Idle => "",
         Activity::Loading => " while it read the model",
@@ -165,38 +168,35 @@ fn sentence(kind: EndKind, exit: Exit, intent: &Intent, activity: Activity) -> S
         Exit { .. } => String::new(),
     };
     match (kind, intent) {
-        (EndKind::Clean, _) => "The model process stopped.".to_owned(),
-        (EndKind::Killed, _) if exit.signal == Some(SIGNAL_KILL) => format!(
-            "The model process was ended from outside{doing}{how}: by a person, or by the system when memory ran short. \
-             Send the message again."
-        ),
-        (EndKind::Killed, _) => {
-            format!("The model process was ended from outside{doing}{how}. Send the message again.")
+        (EndKind::Clean, _) => "the model process stopped".to_owned(),
+        (EndKind::Killed, _) => format!("the model process was ended from outside{doing}{how}"),
+        (EndKind::OutOfMemory, _) => format!("the model process ran out of memory{doing}"),
+        (EndKind::BadModel, _) => format!("the model file brought the model process down{how}"),
+        (EndKind::Unresponsive, Intent::NoProgress) => format!("the model process got nowhere{doing} and was ended"),
+        (EndKind::Unresponsive, _) => format!("the model process stopped answering{doing} and was ended"),
+        (EndKind::Protocol, Intent::Protocol(fault)) => {
+            format!("the model process and Workly do not understand each other ({fault})")
         }
-        (EndKind::OutOfMemory, _) => format!(
-            "The model process ran out of memory{doing}. Close other programs, choose a smaller context or model, or \
-             put fewer layers on the GPU."
-        ),
-        (EndKind::BadModel, _) => format!(
-            "The model file brought the model process down{how}. The file is probably damaged: fetch it again, or \
-             choose another."
-        ),
-        (EndKind::Unresponsive, Intent::NoProgress) => {
-            format!("The model process got nowhere{doing} and was ended. Send the message again.")
-        }
-        (EndKind::Unresponsive, _) => {
-            format!("The model process stopped answering{doing} and was ended. Send the message again.")
-        }
-        (EndKind::Protocol, Intent::Protocol(fault)) => format!(
-            "The model process and Workly do not understand each other ({fault}). Reinstall Workly so that both are of \
-             one version."
-        ),
-        (EndKind::NotStarted, Intent::NotStarted(fault)) => {
-            format!("The model process could not be started: {fault}. Reinstall Workly if its files are missing.")
-        }
+        (EndKind::NotStarted, Intent::NotStarted(fault)) => format!("the model process could not be started: {fault}"),
         (EndKind::Aborted | EndKind::Protocol | EndKind::NotStarted, _) => {
-            format!("The model process crashed{doing}{how}. Send the message again.")
+            format!("the model process crashed{doing}{how}")
         }
+    }
+}
+
+const fn advice(kind: EndKind, exit: Exit) -> &'static str {
+    match (kind, exit.signal) {
+        (EndKind::Clean, _) => "",
+        (EndKind::Killed, Some(SIGNAL_KILL)) => {
+            " A person may have done that, or the system when memory ran short. Send the message again."
+        }
+        (EndKind::Killed | EndKind::Unresponsive | EndKind::Aborted, _) => " Send the message again.",
+        (EndKind::OutOfMemory, _) => {
+            " Close other programs, choose a smaller context or model, or put fewer layers on the GPU."
+        }
+        (EndKind::BadModel, _) => " The file is probably damaged: fetch it again, or choose another.",
+        (EndKind::Protocol, _) => " Reinstall Workly so that both are of one version.",
+        (EndKind::NotStarted, _) => " Reinstall Workly if its files are missing.",
     }
 }
 

@@ -4,6 +4,7 @@
 //! llama.cpp: what runs inside a worker is `workly-llama`'s, and what to do when one ends is `workly-runtime`'s.
 
 pub mod end;
+pub mod fault;
 pub mod frame;
 pub mod lifeline;
 pub mod protocol;

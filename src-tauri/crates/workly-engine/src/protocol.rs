@@ -2,7 +2,8 @@
 //!
 //! The worker speaks first, with [`Reply::Hello`]. Then each [`Request`] is answered by any number of replies under
 //! its id, the last of which is final ([`Reply::is_final`]). Commands queue; only [`Command::Cancel`],
-//! [`Command::HandOver`] and [`Command::Ping`] are heard while another command runs. The end of the worker's standard input means stop.
+//! [`Command::HandOver`], [`Command::Devices`] and [`Command::Ping`] are heard while another command runs. The end of
+//! the worker's standard input means stop.
 //!
 //! A worker answers a command it does not know with a [`Reply::Failed`] and goes on, so that commands can be added
 //! without breaking older workers. State too large for a frame travels in private files named in a command.
@@ -187,6 +188,18 @@ pub enum Reply {
     Footprints(FootprintTable),
     /// The model is gone.
     Unloaded,
+    /// The prompt as the model sees it, before it is read: with it, an answer can go on without its worker.
+    PromptTokens {
+        /// Token ids, in order.
+        tokens: Vec<i32>,
+    },
+    /// An answer was taken over.
+    Resumed {
+        /// Tokens that the saved KV cache spared; 0 where all must be computed anew.
+        restored_tokens: u32,
+        /// Milliseconds that taking the KV cache over took.
+        restored_in_ms: f64,
+    },
     /// How much of the prompt is read.
     Prompt {
         /// Tokens read so far, cached ones included.
@@ -237,6 +250,8 @@ impl Reply {
             Self::Hello { .. }
             | Self::Heartbeat { .. }
             | Self::LoadProgress { .. }
+            | Self::PromptTokens { .. }
+            | Self::Resumed { .. }
             | Self::Prompt { .. }
             | Self::Token { .. } => false,
         }

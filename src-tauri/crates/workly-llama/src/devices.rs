@@ -30,6 +30,11 @@ pub(crate) fn list() -> Vec<(usize, Device)> {
         .collect()
 }
 
+/// All devices.
+pub(crate) fn all() -> Vec<Device> {
+    list().into_iter().map(|(_, device)| device).collect()
+}
+
 /// The PCI address that the backend reports, which `llama-cpp-2` leaves out.
 #[expect(unsafe_code, reason = "the wrapper does not expose device_id")]
 fn pci_address(index: usize) -> Option<String> {

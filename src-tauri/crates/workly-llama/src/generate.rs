@@ -16,8 +16,10 @@ use workly_core::prompt_chunks::PromptChunks;
 use workly_core::sampling::Sampler;
 use workly_core::text::AnswerText;
 use workly_core::wire::StopReason;
+use workly_engine::fault::FaultPoint;
 use workly_engine::protocol::{GenerateRequest, Generated, Reply, ResumeRequest, UnfinishedAnswer};
 
+use crate::fault;
 use crate::inbox::{Interruption, Interruptions};
 use crate::outbox::Outbox;
 
@@ -121,6 +123,7 @@ impl<'model> Conversation<'model> {
             text: AnswerText::new(request.stop_strings.clone()),
             withheld: Vec::new(),
         };
+        job.say(Reply::PromptTokens { tokens: answer.history.clone() });
         let total = answer.prompt_tokens;
         let tell = |done: usize| job.say(Reply::Prompt { done: done as u32, total, dropped_turns });
         self.go_on(request, answer, job, &tell)
@@ -129,7 +132,10 @@ impl<'model> Conversation<'model> {
     /// Goes on with an answer that another worker began. The user has seen its prompt being read once already.
     pub(crate) fn resume(&mut self, resume: ResumeRequest, job: &Job<'_>) -> Result<Reply, Problem> {
         if let Some(path) = resume.state {
+            let began = Instant::now();
             self.restore(&path);
+            let restored_in_ms = began.elapsed().as_secs_f64() * 1_000.0;
+            job.say(Reply::Resumed { restored_tokens: self.cached.len() as u32, restored_in_ms });
         }
         self.go_on(&resume.request, resume.answer, job, &|_| {})
     }
@@ -216,6 +222,9 @@ impl<'model> Conversation<'model> {
     fn read(&mut self, history: &[i32], job: &Job<'_>, tell: &impl Fn(usize)) -> Result<(), Halt> {
         while self.cached.len() < history.len() {
             job.check()?;
+            if fault::strikes(FaultPoint::Prompt) {
+                return Err(Halt::Fault(self.failed("a fault asked for")));
+            }
             let start = self.cached.len();
             let size = self.chunks.size() as usize;
             let end = (start + size).min(history.len());
@@ -267,6 +276,9 @@ impl<'model> Conversation<'model> {
             answer.seconds = seconds_before + began.get_or_insert_with(Instant::now).elapsed().as_secs_f64();
             if added.stopped {
                 break StopReason::StopString;
+            }
+            if fault::strikes(FaultPoint::Token(answer.tokens)) {
+                return Err(self.failed("a fault asked for"));
             }
             match self.compute(&[token]) {
                 Ok(()) => {}
@@ -322,11 +334,13 @@ impl<'model> Conversation<'model> {
 
     /// After a failed decode nobody knows what the cache holds.
     fn fault(&mut self, error: &dyn std::error::Error) -> Halt {
+        Halt::Fault(self.failed(&error.to_string()))
+    }
+
+    fn failed(&mut self, details: &str) -> Problem {
         self.forget();
-        Halt::Fault(
-            Problem::new(ProblemCode::DecodeFailed, "The model could not compute the answer. Send the message again.")
-                .with_details(error.to_string()),
-        )
+        Problem::new(ProblemCode::DecodeFailed, "The model could not compute the answer. Send the message again.")
+            .with_details(details)
     }
 }
 

@@ -11,6 +11,7 @@ use workly_core::problem::{Problem, ProblemCode};
 use workly_engine::frame;
 use workly_engine::protocol::{Command, Reply, Request};
 
+use crate::devices;
 use crate::outbox::Outbox;
 use crate::worker::leave;
 
@@ -95,6 +96,7 @@ fn read(mut pipe: impl Read, requests: &mpsc::Sender<Request>, interruptions: &I
                 interruptions.note(request, Interruption::HandOver(state));
             }
             Ok(Request { id, command: Command::Ping }) => outbox.say(id, Reply::Pong),
+            Ok(Request { id, command: Command::Devices }) => outbox.say(id, Reply::Devices { devices: devices::all() }),
             Ok(request) => {
                 if requests.send(request).is_err() {
                     leave();

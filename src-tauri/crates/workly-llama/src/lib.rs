@@ -6,6 +6,7 @@
 mod backends;
 mod devices;
 mod dry_log;
+mod fault;
 mod footprint;
 mod generate;
 mod gguf;

@@ -16,8 +16,10 @@ use workly_core::model::{KvType, ModelInfo};
 use workly_core::problem::{Problem, ProblemCode};
 use workly_core::prompt_chunks::PromptChunks;
 use workly_engine::end::mentions_lack_of_memory;
+use workly_engine::fault::FaultPoint;
 use workly_engine::protocol::{LoadRequest, Reply};
 
+use crate::fault;
 use crate::generate::Conversation;
 use crate::inbox::Interruptions;
 use crate::outbox::Outbox;
@@ -46,6 +48,9 @@ impl Loading<'_> {
     /// Reads the weights.
     pub(crate) fn model(&self, request: &LoadRequest) -> Result<LoadedModel, Problem> {
         check_file(&request.path)?;
+        if fault::strikes(FaultPoint::Load) {
+            return Err(Problem::new(ProblemCode::LoadFailed, "The model could not be loaded (a fault asked for)."));
+        }
         let gpu = if request.gpu_layers > 0 { Some(find_gpu(request.device.as_deref())?) } else { None };
         let (outbox, interruptions, id) = (self.outbox.clone(), self.interruptions.clone(), self.id);
         let mut told = -1.0;

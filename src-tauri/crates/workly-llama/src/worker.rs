@@ -12,7 +12,10 @@ use crate::generate::{Conversation, Job};
 use crate::inbox::Inbox;
 use crate::load::Loading;
 use crate::outbox::Outbox;
-use crate::{devices, footprint, llama_log};
+use crate::{fault, footprint, llama_log};
+
+/// Niceness of a worker that gives way, of at most 19.
+const LOW_PRIORITY: i32 = 10;
 
 /// How a worker was started.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +24,8 @@ pub struct WorkerOptions {
     pub backends: BackendSet,
     /// Process id of the supervisor.
     pub parent: u32,
+    /// Leave the processor to others where they want it.
+    pub low_priority: bool,
 }
 
 /// Runs a worker on this process's standard input and output, until told to stop or the parent is gone.
@@ -34,6 +39,10 @@ pub fn run_worker(options: WorkerOptions) -> Result<std::convert::Infallible, Pr
         leave();
     }
     die_of_faults();
+    fault::arm()?;
+    if options.low_priority {
+        give_way();
+    }
     llama_log::capture();
     let could_not_start = |error: std::io::Error| {
         Problem::new(ProblemCode::WorkerMissing, format!("The worker could not take over its pipes: {error}"))
@@ -106,9 +115,6 @@ impl Worker {
             let reply = match command {
                 Command::Load(request) => return Next::Load(id, request),
                 Command::Unload => return Next::Unloaded(id),
-                Command::Devices => {
-                    Reply::Devices { devices: devices::list().into_iter().map(|(_, device)| device).collect() }
-                }
                 Command::Footprint(request) => footprint::measure(&self.backend, &self.outbox, &request)
                     .map_or_else(Reply::Failed, Reply::Footprints),
                 Command::Generate(request) => {
@@ -118,7 +124,7 @@ impl Worker {
                     with(conversation.as_deref_mut(), |conversation| conversation.resume(request, &self.job(id)))
                 }
                 // Heard by the inbox itself.
-                Command::Cancel { .. } | Command::HandOver { .. } | Command::Ping => continue,
+                Command::Cancel { .. } | Command::HandOver { .. } | Command::Devices | Command::Ping => continue,
             };
             drop(at_work);
             self.inbox.interruptions().forget(id);
@@ -150,6 +156,14 @@ fn take_standard_output() -> std::io::Result<File> {
     {
         use std::os::windows::io::AsHandle as _;
         Ok(File::from(std::io::stdout().as_handle().try_clone_to_owned()?))
+    }
+}
+
+/// Lets other programs go first: the game must not stutter because the model left the GPU. On Windows the priority stays.
+fn give_way() {
+    #[cfg(unix)]
+    if let Err(error) = rustix::process::nice(LOW_PRIORITY) {
+        tracing::warn!(%error, "the priority stays as it is");
     }
 }
 

@@ -14,7 +14,11 @@ pub fn choose<'a>(probed: &'a [Device], backend: &[Device], wish: &DeviceWish) -
         return choose_gpu(probed, wish).or_else(|| probed_as(probed, choose_gpu(backend, wish)?));
     }
     let offered: Vec<Device> = probed.iter().filter_map(|device| as_offered(device, backend)).collect();
-    let chosen = choose_gpu(&offered, wish).or_else(|| choose_gpu(probed, wish))?;
+    // A device computed in software stands for no card: where there is a real one, that is what others use.
+    let is_real = |device: &&Device| device.is_gpu() && !device.is_software();
+    let real: Vec<Device> = probed.iter().filter(is_real).cloned().collect();
+    let chosen = choose_gpu(&offered, wish).filter(|device| real.is_empty() || !device.is_software());
+    let chosen = chosen.or_else(|| choose_gpu(&real, wish)).or_else(|| choose_gpu(probed, wish))?;
     probed.iter().find(|device| device.name == chosen.name && device.backend == chosen.backend)
 }
 
@@ -51,6 +55,19 @@ mod tests {
             memory_total: 8 << 30,
             memory_free: free_gib << 30,
         }
+    }
+
+    #[test]
+    fn a_device_in_software_is_watched_only_where_no_real_card_is() {
+        let software = Device {
+            description: "llvmpipe (LLVM 15.0.6, 256 bits)".into(),
+            ..device("Vulkan0", None, DeviceKind::DiscreteGpu, 9)
+        };
+        let real = device("NVML0", Some("0000:01:00.0"), DeviceKind::DiscreteGpu, 2);
+        let both = [real, software.clone()];
+        let backend = [software.clone()];
+        assert_eq!(choose(&both, &backend, &DeviceWish::AnyVisible).unwrap().name, "NVML0");
+        assert_eq!(choose(&backend, &backend, &DeviceWish::AnyVisible).unwrap().name, "Vulkan0");
     }
 
     fn probed() -> Vec<Device> {

@@ -19,6 +19,7 @@ const MEMORY: &str = "nvmlDeviceGetMemoryInfo_v2";
 /// Real time that a test may take.
 const DEADLINE: Duration = Duration::from_mins(2);
 const ON_GPU: Activity = Activity {
+    settling: false,
     model_loaded: true,
     model_on_gpu: true,
     climbing: false,

@@ -5,7 +5,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Time between two looks at the memory while the guard is on.
-pub(super) const GUARD: Duration = Duration::from_millis(500);
+const GUARD: Duration = Duration::from_millis(500);
+/// Time between two looks while memory that was given back is awaited.
+const SETTLING: Duration = Duration::from_millis(250);
 /// Time after which a first reading over the line is repeated.
 const REREAD: Duration = Duration::from_millis(250);
 /// Least time between two readings of temperature and power.
@@ -18,6 +20,8 @@ pub(super) struct Demand {
     pub(super) full: bool,
     /// The memory in between: a model is on the card, or a clock towards it runs.
     pub(super) guard: bool,
+    /// The memory more often still: some of it was given back and is awaited.
+    pub(super) settling: bool,
     /// Time between full readings.
     pub(super) interval: Duration,
 }
@@ -41,7 +45,7 @@ pub(super) struct Cadence {
 
 impl Cadence {
     pub(super) fn new(now: Instant) -> Self {
-        let demand = Demand { full: false, guard: false, interval: Duration::from_secs(5) };
+        let demand = Demand { full: false, guard: false, settling: false, interval: Duration::from_secs(5) };
         Self { demand, full: now, guard: now, sensors: now, reread: None }
     }
 
@@ -50,7 +54,7 @@ impl Cadence {
         if demand.full && !self.demand.full {
             self.full = self.full.max(now);
         }
-        if demand.guard && !self.demand.guard {
+        if (demand.guard && !self.demand.guard) || (demand.settling && !self.demand.settling) {
             self.guard = now;
         }
         self.full = self.full.min(now + demand.interval);
@@ -74,7 +78,7 @@ impl Cadence {
         let repeat = self.reread.take_if(|at| *at <= now).is_some();
         let regular = if self.demand.guard { self.guard <= now } else { self.demand.full && self.full <= now };
         if self.demand.guard && regular {
-            advance(&mut self.guard, GUARD, now);
+            advance(&mut self.guard, if self.demand.settling { SETTLING } else { GUARD }, now);
         }
         let full = regular && self.demand.full && self.full <= now;
         let tick = self.full;
@@ -86,6 +90,11 @@ impl Cadence {
             self.sensors = tick + SENSORS;
         }
         (regular || repeat).then_some(Due { full, sensors })
+    }
+
+    /// A full reading is wanted now.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        (self.full, self.guard) = (self.full.min(now), self.guard.min(now));
     }
 
     /// A reading was over the line that was not before: look again soon.
@@ -108,7 +117,7 @@ mod tests {
     use super::*;
 
     fn demand(full: bool, guard: bool, seconds: u64) -> Demand {
-        Demand { full, guard, interval: Duration::from_secs(seconds) }
+        Demand { full, guard, settling: false, interval: Duration::from_secs(seconds) }
     }
 
     /// Looks for so many seconds and counts all looks, the full ones and those at the sensors.

@@ -53,6 +53,8 @@ pub struct Activity {
     pub model_on_gpu: bool,
     /// A clock towards a higher profile runs.
     pub climbing: bool,
+    /// Memory that the model gave back is awaited.
+    pub settling: bool,
     /// VRAM of Workly's own worker, bytes, as well as it is known.
     pub own_bytes: Option<u64>,
     /// The profile the model runs in.
@@ -65,12 +67,20 @@ pub(super) struct Inputs {
     pub(super) activity: Activity,
     pub(super) backend: Vec<Device>,
     pub(super) viewers: u32,
+    /// Grows with each full reading that is wanted at once.
+    pub(super) wanted: u64,
 }
 
 impl Inputs {
     pub(super) const fn new(settings: MonitorSettings) -> Self {
-        let activity =
-            Activity { model_loaded: false, model_on_gpu: false, climbing: false, own_bytes: None, profile: None };
-        Self { settings, activity, backend: Vec::new(), viewers: 0 }
+        let activity = Activity {
+            model_loaded: false,
+            model_on_gpu: false,
+            climbing: false,
+            settling: false,
+            own_bytes: None,
+            profile: None,
+        };
+        Self { settings, activity, backend: Vec::new(), viewers: 0, wanted: 0 }
     }
 }

@@ -25,6 +25,7 @@ use workly_gpu::{ProbeThread, Watcher};
 pub use inputs::{Activity, MonitorSettings};
 pub use ring::Point;
 pub use snapshot::{Snapshot, Stats};
+use workly_gpu::WorkerDeviceList;
 pub use workly_gpu::{ProbeError, Sources};
 
 use inputs::Inputs;
@@ -40,6 +41,7 @@ pub struct Monitor {
     inputs: Arc<watch::Sender<Inputs>>,
     snapshot: watch::Receiver<Snapshot>,
     questions: mpsc::Sender<Question>,
+    worker_devices: WorkerDeviceList,
     ring: Arc<Mutex<Ring>>,
     started: Instant,
     task: JoinHandle<()>,
@@ -59,7 +61,10 @@ impl Monitor {
     ///
     /// Outside a tokio runtime.
     pub fn start(sources: Sources, settings: MonitorSettings) -> io::Result<Self> {
-        Self::start_with(move || sources.watcher(), settings, Some(STALE_AFTER))
+        let worker_devices = sources.worker_devices.clone();
+        let mut monitor = Self::start_with(move || sources.watcher(), settings, Some(STALE_AFTER))?;
+        monitor.worker_devices = worker_devices;
+        Ok(monitor)
     }
 
     /// Starts watching with a watcher of the caller's making, and its own idea of how long a driver may take; `None`:
@@ -85,7 +90,8 @@ impl Monitor {
         let started = Instant::now();
         let task = Task::new(thread, inputs_seen, publisher, asked, Arc::clone(&ring), started, stale_after);
         let task = tokio::spawn(task.run());
-        Ok(Self { inputs: Arc::new(inputs), snapshot, questions, ring, started, task })
+        let worker_devices = WorkerDeviceList::default();
+        Ok(Self { inputs: Arc::new(inputs), snapshot, questions, worker_devices, ring, started, task })
     }
 
     /// What was seen last.
@@ -123,9 +129,26 @@ impl Monitor {
         self.inputs.send_if_modified(|inputs| replace(&mut inputs.activity, activity));
     }
 
-    /// Says which devices a GPU worker offers, so that the card watched is the one the model is placed on.
+    /// Says which devices a GPU worker offers, so that the card watched is the one the model is placed on. For a card
+    /// that no probe knows the figures in them are the readings, for 10 s.
     pub fn set_backend_devices(&self, devices: Vec<Device>) {
+        self.worker_devices.set(devices.clone());
+        // What changes from one report to the next is no reason to choose anew.
+        let devices = devices.into_iter().map(|device| Device { memory_free: device.memory_total, ..device }).collect();
         self.inputs.send_if_modified(|inputs| replace(&mut inputs.backend, devices));
+    }
+
+    /// A full reading made now, whoever looks or not; the last one where the driver takes longer than `patience`.
+    ///
+    /// Readings go on only while a model is loaded or somebody looks.
+    pub async fn read_now(&self, patience: Duration) -> Snapshot {
+        let _look = self.look();
+        let mut snapshots = self.subscribe();
+        let before = snapshots.borrow_and_update().sequence;
+        self.inputs.send_modify(|inputs| inputs.wanted += 1);
+        let read = snapshots.wait_for(|snapshot| snapshot.sequence > before && snapshot.full);
+        let _ = tokio::time::timeout(patience, read).await;
+        self.snapshot()
     }
 
     /// Full readings at the interval for as long as the result is held, model or not.

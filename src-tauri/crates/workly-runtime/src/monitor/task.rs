@@ -45,6 +45,7 @@ pub(super) struct Task {
     wished: (DeviceWish, Vec<Device>),
     waiting: Vec<Question>,
     let_go: bool,
+    wanted: u64,
     demand: Option<Demand>,
     /// A card that could sleep is left alone until then.
     rest_until: Option<Instant>,
@@ -77,6 +78,7 @@ impl Task {
             wished: (DeviceWish::Auto, Vec::new()),
             waiting: Vec::new(),
             let_go: false,
+            wanted: 0,
             demand: None,
             rest_until: None,
             was_over: false,
@@ -110,15 +112,20 @@ impl Task {
     fn adapt(&mut self) {
         let inputs = self.inputs.borrow_and_update();
         let activity = inputs.activity;
-        let guard = activity.model_on_gpu || activity.climbing;
+        let guard = activity.model_on_gpu || activity.climbing || activity.settling;
+        let wanted = inputs.wanted;
         let full = guard || activity.model_loaded || inputs.viewers > 0;
-        let demand = Demand { full, guard, interval: inputs.settings.interval };
+        let demand = Demand { full, guard, settling: activity.settling, interval: inputs.settings.interval };
         let history = inputs.settings.history.clone();
         drop(inputs);
         // With nobody asking, no handle stays open.
         self.let_go |= !full && self.demand.is_some_and(|before| before.full);
         self.demand = Some(demand);
         self.cadence.adapt(demand, Instant::now());
+        if std::mem::replace(&mut self.wanted, wanted) != wanted {
+            self.rest_until = None;
+            self.cadence.hurry(Instant::now());
+        }
         if activity.model_on_gpu {
             self.rest_until = None;
         }

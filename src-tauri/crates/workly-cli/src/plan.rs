@@ -2,22 +2,25 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
-use workly_core::device::DeviceWish;
 use workly_core::layer_plan::{Limits, Room, solve};
 use workly_core::model::ContextSize;
 use workly_core::policy::ProfilePlan;
 use workly_core::profile::Profile;
 use workly_core::reading::Reading;
-use workly_runtime::layer_plans::{Footprints, SizedUp, size_up};
+use workly_runtime::card::{Card, size_up};
+use workly_runtime::experience::Experience;
 use workly_runtime::manager::ModelSettings;
 use workly_runtime::monitor::{Monitor, MonitorSettings, Sources};
 use workly_runtime::places;
 
 const MIB: u64 = 1 << 20;
+/// How long a driver may take to tell what is on the card.
+const DRIVER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Show how many layers each profile would place on the GPU.
 #[derive(Debug, Args)]
@@ -73,7 +76,7 @@ pub(crate) async fn run(arguments: PlanArguments) -> anyhow::Result<()> {
     if let Some(tokens) = arguments.context {
         settings.context = ContextSize::Exactly(tokens);
     }
-    let remembered = Footprints::new(places::data_dir().as_deref());
+    let remembered = Experience::new(places::data_dir().as_deref());
     let sized_up = size_up(&program, &settings, &remembered, arguments.vram_total_mib.is_some()).await?;
 
     let given = arguments.external_mib.map(|mib| mib * MIB);
@@ -120,18 +123,12 @@ pub(crate) async fn run(arguments: PlanArguments) -> anyhow::Result<()> {
 }
 
 /// What is on the card now: the probe for its vendor knows best, the backend where there is none.
-async fn card_now(sized_up: &SizedUp) -> anyhow::Result<Reading> {
-    let SizedUp { device, devices, .. } = sized_up;
-    let sources = Sources::from_environment();
-    sources.worker_devices.set(devices.clone());
-    let wish = DeviceWish::Named(device.pci_address.clone().unwrap_or_else(|| device.name.clone()));
-    let monitor = Monitor::start(sources, MonitorSettings { device: wish, ..MonitorSettings::default() })?;
-    monitor.set_backend_devices(devices.clone());
-    let _look = monitor.look();
-    let mut snapshots = monitor.subscribe();
-    let snapshot = snapshots.wait_for(|snapshot| snapshot.sequence > 0 && snapshot.full).await;
-    let shown = snapshot.ok().and_then(|snapshot| snapshot.shown);
-    Ok(shown.filter(|reading| reading.vram_total > 0).unwrap_or_else(|| device.reading()))
+async fn card_now(sized_up: &Card) -> anyhow::Result<Reading> {
+    let Card { device, devices, .. } = sized_up;
+    let monitor = Monitor::start(Sources::from_environment(), MonitorSettings::default())?;
+    monitor.set_backend_devices(devices.clone(), device);
+    let seen = monitor.read_now(DRIVER_PATIENCE).await;
+    Ok(seen.shown.filter(|reading| reading.vram_total > 0).unwrap_or_else(|| device.reading()))
 }
 
 fn print(out: &mut impl Write, profiles: &Profiles) -> io::Result<()> {

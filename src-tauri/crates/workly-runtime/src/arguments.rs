@@ -6,7 +6,7 @@ use clap::Args;
 use workly_core::model::ContextSize;
 use workly_core::profile::ProfileChoice;
 
-use crate::bring_up::ModelSettings;
+use crate::model_settings::ModelSettings;
 use crate::places;
 
 /// Which model to run, and how.

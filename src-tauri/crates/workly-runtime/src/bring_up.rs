@@ -1,229 +1,334 @@
-//! Bringing a model up: start a worker, choose the device, load.
+//! Bringing a model up: on the CPU, on the GPU with a plan, and for the first time, when the profile is still open.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
-use workly_core::device::{Device, DeviceWish, choose_gpu};
-use workly_core::model::{ContextSize, KvType, ModelInfo};
-use workly_core::policy::{self, Config};
+use workly_core::model::{KvType, ModelInfo};
+use workly_core::policy::{self, OverrideKind, ProfilePlan};
 use workly_core::problem::{Problem, ProblemCode};
 use workly_core::profile::{Profile, ProfileChoice};
-use workly_core::settings::{CpuThreads, OverrideSetting, Settings, Standby};
-use workly_core::thresholds::Thresholds;
-use workly_core::wire::ModelSnapshot;
+use workly_core::reading::Reading;
+use workly_engine::end::WorkerEnd;
 use workly_engine::protocol::{Command, LoadRequest, Reply};
-use workly_engine::worker::{CallEvent, Patience, Worker, WorkerProgram};
+use workly_engine::worker::{CallEvent, Worker};
+use workly_gpu::Sysfs;
 
+use crate::card::{self, Card, Circumstances, Unsized};
 use crate::cpu::default_threads;
+use crate::experience::{Experience, unix_ms};
+use crate::launcher::{Backends, Launcher};
+use crate::model_settings::ModelSettings;
+use crate::monitor::{Activity, Monitor};
 
-/// Layers that mean all of them.
-const ALL_LAYERS: u32 = 9_999;
-/// Layers of the balanced profile until a layer plan is known: the seed's figure.
-const BALANCED_LAYERS: u32 = 35;
-
-/// Which model to run, and how.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ModelSettings {
-    /// The GGUF file.
-    pub path: PathBuf,
-    /// The profile to run in.
-    pub profile: ProfileChoice,
-    /// Whether Workly may switch by itself.
-    pub auto_switching: bool,
-    /// Whether a CPU worker is kept ready while the model is on the GPU.
-    pub standby: Standby,
-    /// The thresholds, validated.
-    pub thresholds: Thresholds,
-    /// Most layers of `balanced`.
-    pub balanced_gpu_layers: u32,
-    /// What the user asked for, for a while.
-    pub override_: Option<OverrideSetting>,
-    /// Layers on the GPU in the GPU profiles, in place of what the profile would take.
-    pub gpu_layers: Option<u32>,
-    /// The GPU to take.
-    pub gpu: DeviceWish,
-    /// Tokens of context.
-    pub context: ContextSize,
-    /// CPU threads; `None`: one for each physical core.
-    pub threads: Option<u32>,
-}
-
-impl ModelSettings {
-    /// A model with Workly's defaults.
-    ///
-    /// Where the user limited the GPUs that a backend may show (`GGML_VK_VISIBLE_DEVICES`), those that are left are
-    /// taken whatever their kind.
-    pub fn new(path: PathBuf) -> Self {
-        let limited = std::env::var_os("GGML_VK_VISIBLE_DEVICES").is_some();
-        Self {
-            path,
-            profile: ProfileChoice::Auto,
-            auto_switching: true,
-            standby: Standby::Auto,
-            thresholds: Thresholds::default(),
-            balanced_gpu_layers: 35,
-            override_: None,
-            gpu_layers: None,
-            gpu: if limited { DeviceWish::AnyVisible } else { DeviceWish::Auto },
-            context: ContextSize::default(),
-            threads: None,
-        }
-    }
-
-    /// Takes over what the settings say of where the model runs; the model's file stays as it is.
-    #[must_use]
-    pub fn with(mut self, settings: &Settings) -> Self {
-        let ai = &settings.ai;
-        self.profile = ai.gpu_profile;
-        self.auto_switching = ai.auto_switching_enabled;
-        self.standby = ai.standby;
-        self.thresholds = settings.gpu_monitoring.thresholds;
-        self.balanced_gpu_layers = ai.balanced_gpu_layers;
-        self.override_ = settings.override_;
-        if !ai.gpu_device.eq_ignore_ascii_case("auto") {
-            self.gpu = DeviceWish::Named(ai.gpu_device.clone());
-        }
-        self.context = ContextSize::UpTo(ai.context_tokens);
-        self.threads = match ai.cpu_threads {
-            CpuThreads::Auto => None,
-            CpuThreads::Count(count) => Some(count),
-        };
-        self
-    }
-}
+/// How long a driver may take to be asked about the card before the model is loaded without its figures.
+const DRIVER_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A worker with a loaded model.
+#[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) worker: Worker,
     pub(crate) model: ModelInfo,
     pub(crate) profile: Profile,
+    /// What it was loaded with.
+    pub(crate) plan: ProfilePlan,
+}
+
+/// Why a worker holds no model.
+#[derive(Debug)]
+pub(crate) enum Setback {
+    /// It said why.
+    Refused(Problem),
+    /// It ended.
+    Died(WorkerEnd),
+}
+
+impl Setback {
+    pub(crate) fn problem(&self) -> Problem {
+        match self {
+            Self::Refused(problem) => problem.clone(),
+            Self::Died(end) => end.problem(),
+        }
+    }
+
+    /// Whether the same file may well load elsewhere, or another time.
+    pub(crate) fn is_about_the_place(&self) -> bool {
+        match self {
+            Self::Died(_) => true,
+            Self::Refused(problem) => {
+                matches!(
+                    problem.code,
+                    ProblemCode::OutOfMemory | ProblemCode::ContextTooLarge | ProblemCode::LoadFailed
+                )
+            }
+        }
+    }
+}
+
+/// How far a load is.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Progress {
+    /// 0 to 1, once the worker tells.
+    pub(crate) fraction: Option<f32>,
+    /// The profile that is loaded for.
+    pub(crate) profile: Option<Profile>,
+}
+
+/// The card sleeps, or is not wanted.
+#[derive(Debug, Clone, Copy)]
+struct Asleep;
+
+/// What every way of bringing a model up needs.
+#[derive(Debug, Clone)]
+pub(crate) struct Site {
+    pub(crate) launcher: Launcher,
+    pub(crate) settings: ModelSettings,
+    pub(crate) experience: Experience,
+    pub(crate) monitor: Arc<Monitor>,
+    pub(crate) progress: watch::Sender<Progress>,
+}
+
+/// A model brought up for the first time.
+#[derive(Debug)]
+pub(crate) struct First {
+    pub(crate) running: Running,
+    pub(crate) card: Option<Card>,
+    /// The card before the model was on it.
+    pub(crate) before: Option<Reading>,
+    /// The highest profile that is tried from now on; a load above it never ended.
+    pub(crate) ceiling: Option<Profile>,
     /// What the user should know although it works.
     pub(crate) notice: Option<String>,
 }
 
-/// Brings a model up, in a lower profile than asked for where there is no GPU or not enough memory on it.
-///
-/// Dropping the future ends what was started.
-pub(crate) async fn bring_up(
-    program: PathBuf,
-    patience: Patience,
-    settings: ModelSettings,
-    snapshot: watch::Sender<ModelSnapshot>,
-) -> Result<Running, Problem> {
-    let start =
-        async |backends: &str| Worker::start(&worker(&program, backends), patience).await.map_err(|end| end.problem());
-    let mut notice = None;
-    if wants_gpu(&settings) {
-        let attempt = match start("all").await {
-            Ok(worker) => on_gpu(worker, &settings, &snapshot).await,
-            // A driver may bring the worker down as soon as it is loaded.
-            Err(problem) => Err(Refusal::OnCpu(Some(format!("The GPU cannot be used. {}", problem.message)))),
+impl Site {
+    /// Brings the model up on the CPU.
+    pub(crate) async fn on_cpu(self, threads: u32) -> Result<Running, Setback> {
+        let worker = self.launcher.start(Backends::Cpu).await.map_err(Setback::Died)?;
+        self.load(worker, Profile::CpuFallback, ProfilePlan::NONE, None, threads).await
+    }
+
+    /// Brings the model up on the GPU.
+    pub(crate) async fn on_gpu(self, device: String, profile: Profile, plan: ProfilePlan) -> Result<Running, Setback> {
+        let worker = self.launcher.start(Backends::Gpu).await.map_err(Setback::Died)?;
+        let threads = self.threads();
+        self.load(worker, profile, plan, Some(device), threads).await
+    }
+
+    /// Brings the model up on a GPU that is not known yet, and tells what became known of it.
+    pub(crate) async fn on_unknown_gpu(self, profile: Profile) -> (Result<Running, Setback>, Option<Card>) {
+        let sized = card::with_worker(&self.launcher, &self.settings, &self.experience, false, Backends::Gpu).await;
+        let (worker, card) = match sized {
+            Ok(sized) => sized,
+            Err(Unsized::NoGpu) => return (Err(Setback::Refused(no_gpu(profile))), None),
+            Err(Unsized::Died(end)) => return (Err(Setback::Died(end)), None),
+            Err(Unsized::Refused(problem)) => return (Err(Setback::Refused(problem)), None),
         };
-        match attempt {
-            Ok(running) => return Ok(running),
-            Err(Refusal::Problem(problem)) => return Err(problem),
-            Err(Refusal::OnCpu(why)) => notice = why,
+        self.monitor.set_backend_devices(card.devices.clone(), &card.device);
+        let correction = card.known.correction.unwrap_or(1.0);
+        let plans = card.plans(&self.settings, &Circumstances::before_load(&card.device.reading(), correction));
+        let plan = plans.of(profile);
+        let plan = if plan.layers == 0 && self.settings.gpu_layers.is_some() { plans.performance } else { plan };
+        if plan.layers == 0 {
+            return (Err(Setback::Refused(no_room(profile))), Some(card));
         }
+        let (threads, device) = (self.threads(), card.device.name.clone());
+        (self.load(worker, profile, plan, Some(device), threads).await, Some(card))
     }
-    let worker = start("cpu").await?;
-    snapshot.send_modify(|snapshot| snapshot.profile = Some(Profile::CpuFallback));
-    let model = load(&worker, request(&settings, 0, None), &snapshot).await?;
-    Ok(Running { worker, model, profile: Profile::CpuFallback, notice })
-}
 
-/// Why a GPU profile was not taken.
-enum Refusal {
-    /// The CPU takes over; the text is for the user, where it is not what was asked for.
-    OnCpu(Option<String>),
-    /// The CPU would fail as well.
-    Problem(Problem),
-}
-
-fn wants_gpu(settings: &ModelSettings) -> bool {
-    settings.profile != ProfileChoice::Fixed(Profile::CpuFallback) && settings.gpu_layers != Some(0)
-}
-
-async fn on_gpu(
-    worker: Worker,
-    settings: &ModelSettings,
-    snapshot: &watch::Sender<ModelSnapshot>,
-) -> Result<Running, Refusal> {
-    let devices = match worker.call(Command::Devices).last().await {
-        Ok(Reply::Devices { devices }) => devices,
-        Ok(other) => return Err(Refusal::Problem(unexpected(&other))),
-        // A driver that brings a worker down while it is asked for its devices is no driver to use.
-        Err(end) => return Err(Refusal::OnCpu(Some(format!("The GPU cannot be used. {}", end.message)))),
-    };
-    let gpu = choose_gpu(&devices, &settings.gpu);
-    let config = Config { choice: settings.profile, ..Config::default() };
-    let profile = policy::start(gpu.map(Device::reading).as_ref(), None, &config);
-    let Some(gpu) = gpu.filter(|_| profile.uses_gpu()) else {
-        let is_fixed = settings.profile != ProfileChoice::Auto;
-        let wanted = settings.profile;
-        let why = format!("No GPU that can be used was found: the model runs on the CPU instead of in {wanted}.");
-        return Err(Refusal::OnCpu(is_fixed.then_some(why)));
-    };
-    let layers = settings.gpu_layers.unwrap_or(match profile {
-        Profile::Performance => ALL_LAYERS,
-        Profile::Balanced | Profile::CpuFallback => BALANCED_LAYERS,
-    });
-    snapshot.send_modify(|snapshot| snapshot.profile = Some(profile));
-    match load(&worker, request(settings, layers, Some(gpu.name.clone())), snapshot).await {
-        Ok(model) => Ok(Running { worker, model, profile, notice: None }),
-        Err(problem) if is_about_the_gpu(problem.code) => {
-            let why = format!("{} would not hold the model: it runs on the CPU.", gpu.description);
-            tracing::warn!(code = ?problem.code, message = problem.message, "GPU load failed");
-            Err(Refusal::OnCpu(Some(why)))
-        }
-        Err(problem) => Err(Refusal::Problem(problem)),
+    /// Finds out what the model takes of the card.
+    pub(crate) async fn size_up(self) -> Option<Card> {
+        let sized = card::with_worker(&self.launcher, &self.settings, &self.experience, false, Backends::Gpu).await;
+        let (worker, card) = sized.inspect_err(|why| tracing::info!(?why, "not sized up")).ok()?;
+        worker.stop().await;
+        Some(card)
     }
-}
 
-/// Whether the same file may well load on the CPU.
-const fn is_about_the_gpu(code: ProblemCode) -> bool {
-    matches!(code, ProblemCode::OutOfMemory | ProblemCode::ContextTooLarge | ProblemCode::WorkerCrashed)
-}
-
-/// How a worker with these backends is started.
-pub(crate) fn worker(program: &std::path::Path, backends: &str) -> WorkerProgram {
-    let arguments = ["worker", "--backends", backends, "--parent", &std::process::id().to_string()];
-    WorkerProgram {
-        program: program.to_path_buf(),
-        arguments: arguments.iter().map(OsString::from).collect(),
-        // A debugger that ggml starts on an abort holds the dead worker, and its GPU memory, for a second.
-        environment: vec![("GGML_NO_BACKTRACE".into(), "1".into())],
-    }
-}
-
-fn request(settings: &ModelSettings, gpu_layers: u32, device: Option<String>) -> LoadRequest {
-    LoadRequest {
-        path: settings.path.clone(),
-        gpu_layers,
-        device,
-        context: settings.context,
-        threads: settings.threads.unwrap_or_else(default_threads),
-        kv_type: KvType::default(),
-    }
-}
-
-async fn load(
-    worker: &Worker,
-    request: LoadRequest,
-    snapshot: &watch::Sender<ModelSnapshot>,
-) -> Result<ModelInfo, Problem> {
-    let mut call = worker.call(Command::Load(request));
-    loop {
-        match call.next().await {
-            CallEvent::Reply(Reply::LoadProgress { fraction }) => {
-                snapshot.send_modify(|snapshot| snapshot.load_fraction = Some(fraction));
+    /// Brings the model up in the best profile there is, in a lower one than asked for where there is no GPU or not
+    /// enough memory on it. Dropping the future ends what was started.
+    pub(crate) async fn first(self) -> Result<First, Problem> {
+        let (mut card, mut before, mut notice) = (None, None, None);
+        let store = self.experience.clone();
+        let path = self.settings.path.clone();
+        let unfinished = tokio::task::spawn_blocking(move || store.take_unfinished_load(&path)).await.ok().flatten();
+        let ceiling = unfinished.map(lower);
+        let seen = if self.wants_gpu() { self.look_at_card().await } else { Err(Asleep) };
+        if let Ok(reading) = seen {
+            match card::with_worker(&self.launcher, &self.settings, &self.experience, false, Backends::Gpu).await {
+                Ok((worker, sized)) => {
+                    let reading = self.match_card(reading, &sized).await;
+                    let (profile, plan, why) = self.choose(&sized, &reading, ceiling);
+                    (before, notice) = (Some(reading), why);
+                    if profile.uses_gpu() {
+                        let device = Some(sized.device.name.clone());
+                        match self.clone().load(worker, profile, plan, device, self.threads()).await {
+                            Ok(running) => return Ok(First { running, card: Some(sized), before, ceiling, notice }),
+                            Err(setback) if setback.is_about_the_place() => {
+                                tracing::warn!(problem = ?setback.problem(), "the model was not loaded on the GPU");
+                                notice = Some(format!(
+                                    "{} would not hold the model: it runs on the CPU.",
+                                    sized.device.description
+                                ));
+                            }
+                            Err(setback) => return Err(setback.problem()),
+                        }
+                    }
+                    card = Some(sized);
+                }
+                Err(Unsized::NoGpu) => notice = self.missing_gpu(),
+                // A driver that brings a worker down is no driver to use.
+                Err(Unsized::Died(end)) => notice = Some(format!("The GPU cannot be used: {}.", end.what)),
+                Err(Unsized::Refused(problem)) if Setback::Refused(problem.clone()).is_about_the_place() => {
+                    tracing::warn!(?problem, "the model was not sized up");
+                }
+                Err(Unsized::Refused(problem)) => return Err(problem),
             }
-            CallEvent::Reply(Reply::Loaded(model)) => return Ok(model),
-            CallEvent::Reply(Reply::Failed(problem)) => return Err(problem),
-            CallEvent::Reply(reply) if reply.is_final() => return Err(unexpected(&reply)),
-            CallEvent::Ended(end) => return Err(end.problem()),
-            CallEvent::Reply(_) | CallEvent::Silent | CallEvent::Resumed => {}
         }
+        let threads = self.threads();
+        let running = self.on_cpu(threads).await.map_err(|setback| setback.problem())?;
+        Ok(First { running, card, before, ceiling, notice })
+    }
+
+    /// Threads of a worker that has the machine to itself: as the user set, else one for each physical core.
+    fn threads(&self) -> u32 {
+        self.settings.threads.unwrap_or_else(default_threads)
+    }
+
+    fn wants_gpu(&self) -> bool {
+        let given_up = self.settings.policy(0, unix_ms() / 1_000).override_;
+        self.settings.profile != ProfileChoice::Fixed(Profile::CpuFallback)
+            && self.settings.gpu_layers != Some(0)
+            && given_up.is_none_or(|wish| wish.kind != OverrideKind::GiveUp)
+    }
+
+    /// What is on the card before any worker of ours is; `Err`: it sleeps and is left alone.
+    ///
+    /// A card that sleeps is woken only on mains power.
+    async fn look_at_card(&self) -> Result<Option<Reading>, Asleep> {
+        let activity = Activity { model_loaded: true, ..Activity::default() };
+        self.monitor.set_activity(activity);
+        let mut seen = self.monitor.read_now(DRIVER_PATIENCE).await;
+        if seen.asleep && Sysfs::default().on_mains_power() == Some(false) {
+            return Err(Asleep);
+        }
+        self.monitor.set_activity(Activity { model_on_gpu: true, ..activity });
+        if seen.asleep {
+            seen = self.monitor.read_now(DRIVER_PATIENCE).await;
+        }
+        Ok(seen.shown.filter(|reading| reading.vram_total > 0))
+    }
+
+    /// The reading of the card that was chosen: the one made before, unless that was of another.
+    async fn match_card(&self, reading: Option<Reading>, card: &Card) -> Reading {
+        let watched = |monitor: &Monitor| monitor.snapshot().gpu.map(|gpu| gpu.pci_address.clone());
+        let before = watched(&self.monitor);
+        self.monitor.set_backend_devices(card.devices.clone(), &card.device);
+        if let Some(reading) = reading.filter(|_| before == Some(card.device.pci_address.clone())) {
+            return reading;
+        }
+        let seen = self.monitor.read_now(DRIVER_PATIENCE).await;
+        seen.shown.filter(|reading| reading.vram_total > 0).unwrap_or_else(|| card.device.reading())
+    }
+
+    /// The profile to start in, its plan, and what the user should know of it.
+    fn choose(
+        &self,
+        card: &Card,
+        reading: &Reading,
+        ceiling: Option<Profile>,
+    ) -> (Profile, ProfilePlan, Option<String>) {
+        let settings = &self.settings;
+        let plans = card.plans(settings, &Circumstances::before_load(reading, card.known.correction.unwrap_or(1.0)));
+        let profile = policy::start(Some(reading), Some(&plans), &settings.policy(0, unix_ms() / 1_000));
+        let (profile, notice) = match (settings.profile, ceiling) {
+            _ if card.known.cpu_only && profile.uses_gpu() => (Profile::CpuFallback, Some(CPU_ONLY.to_owned())),
+            (_, Some(ceiling)) if profile > ceiling => {
+                let taken = if plans.of(ceiling).layers > 0 { ceiling } else { Profile::CpuFallback };
+                (taken, Some(came_back(profile, taken)))
+            }
+            (ProfileChoice::Fixed(wanted), _) if wanted != profile => {
+                (profile, Some(format!("There is no room on the GPU for {wanted}: the model runs on the CPU.")))
+            }
+            _ => (profile, None),
+        };
+        (profile, plans.of(profile), notice)
+    }
+
+    fn missing_gpu(&self) -> Option<String> {
+        let wanted = self.settings.profile;
+        match wanted {
+            ProfileChoice::Auto => None,
+            ProfileChoice::Fixed(wanted) => Some(no_gpu(wanted).message),
+        }
+    }
+
+    async fn load(
+        self,
+        worker: Worker,
+        profile: Profile,
+        plan: ProfilePlan,
+        device: Option<String>,
+        threads: u32,
+    ) -> Result<Running, Setback> {
+        self.progress.send_replace(Progress { fraction: None, profile: Some(profile) });
+        let _marker = if profile.uses_gpu() {
+            let (store, path) = (self.experience.clone(), self.settings.path.clone());
+            tokio::task::spawn_blocking(move || store.mark_load(&path, profile)).await.ok().flatten()
+        } else {
+            None
+        };
+        let request = LoadRequest {
+            path: self.settings.path.clone(),
+            gpu_layers: plan.layers,
+            device,
+            context: self.settings.context,
+            threads,
+            kv_type: KvType::default(),
+        };
+        let mut call = worker.call(Command::Load(request));
+        loop {
+            match call.next().await {
+                CallEvent::Reply(Reply::LoadProgress { fraction }) => {
+                    self.progress.send_replace(Progress { fraction: Some(fraction), profile: Some(profile) });
+                }
+                CallEvent::Reply(Reply::Loaded(model)) => return Ok(Running { worker, model, profile, plan }),
+                CallEvent::Reply(Reply::Failed(problem)) => return Err(Setback::Refused(problem)),
+                CallEvent::Reply(reply) if reply.is_final() => return Err(Setback::Refused(unexpected(&reply))),
+                CallEvent::Ended(end) => return Err(Setback::Died(end)),
+                CallEvent::Reply(_) | CallEvent::Silent | CallEvent::Resumed => {}
+            }
+        }
+    }
+}
+
+/// What the user is told of a model that crashed too often on the GPU.
+pub(crate) const CPU_ONLY: &str = "The model crashed on the GPU too often with this driver: it stays on the CPU until \
+                                   you choose a GPU profile again.";
+
+fn no_gpu(wanted: Profile) -> Problem {
+    Problem::new(
+        ProblemCode::LoadFailed,
+        format!("No GPU that can be used was found: the model runs on the CPU instead of in {wanted}."),
+    )
+}
+
+fn no_room(wanted: Profile) -> Problem {
+    Problem::new(
+        ProblemCode::OutOfMemory,
+        format!("There is no room on the GPU for {wanted}: the model stays on the CPU."),
+    )
+}
+
+fn came_back(wanted: Profile, taken: Profile) -> String {
+    format!(
+        "The last load in {wanted} never ended, so the model starts in {taken}. Choose the profile again to try it anew."
+    )
+}
+
+const fn lower(profile: Profile) -> Profile {
+    match profile {
+        Profile::Performance => Profile::Balanced,
+        Profile::Balanced | Profile::CpuFallback => Profile::CpuFallback,
     }
 }
 

@@ -4,8 +4,11 @@
 
 pub mod arguments;
 mod bring_up;
+pub mod card;
 mod cpu;
-pub mod layer_plans;
+pub mod experience;
+mod launcher;
 pub mod manager;
+mod model_settings;
 pub mod monitor;
 pub mod places;

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use serde_json::json;
 use workly_core::problem::Problem;
-use workly_core::wire::{AnswerEvent, ModelSnapshot, StopReason};
+use workly_core::wire::{AnswerEvent, ModelSnapshot, StopReason, SwitchStrategy};
 
 /// The chat's way out.
 pub(crate) struct Output {
@@ -81,16 +81,16 @@ impl Output {
                 }
             }
             AnswerEvent::Silent { message } => {
-                self.remark(message);
+                self.aside(message);
                 Ok(())
             }
             AnswerEvent::Resumed => {
-                self.remark("The model process is back.");
+                self.aside("The model process is back.");
                 Ok(())
             }
             AnswerEvent::Switched(switch) => {
                 if self.json {
-                    return self.line(&json!({
+                    self.line(&json!({
                         "type": "switch",
                         "from": switch.from,
                         "to": switch.to,
@@ -99,7 +99,11 @@ impl Output {
                         "at_token": switch.at_token,
                         "gap_ms": switch.gap_ms,
                         "vram_released_ms": switch.vram_released_ms,
-                    }));
+                    }))?;
+                }
+                // A script reads of every switch on standard output; what went wrong is told to people as well.
+                if !self.json || switch.strategy == SwitchStrategy::Replay {
+                    self.aside(&switch.reason);
                 }
                 Ok(())
             }
@@ -140,6 +144,16 @@ impl Output {
     /// Ends the line that an answer stands on.
     fn end_line(&mut self) -> io::Result<()> {
         if std::mem::take(&mut self.in_answer) { writeln!(io::stdout()) } else { Ok(()) }
+    }
+
+    /// A line beside an answer that goes on. It breaks the answer's line only where both stand in one terminal.
+    #[expect(clippy::print_stderr, reason = "remarks are for the person at the terminal")]
+    fn aside(&mut self, text: &str) {
+        if io::stdout().is_terminal() && self.draws_progress {
+            self.remark(text);
+        } else {
+            eprintln!("[{text}]");
+        }
     }
 
     /// A line beside the conversation.

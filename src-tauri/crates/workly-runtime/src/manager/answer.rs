@@ -1,5 +1,7 @@
-//! One answer on its way from the worker to whoever asked.
+//! One answer on its way from the worker to whoever asked. It keeps the token ids, so that it can go on without the
+//! worker that wrote them.
 
+use std::collections::VecDeque;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::time::{Duration, Instant};
@@ -7,11 +9,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use workly_core::problem::Problem;
 use workly_core::profile::Profile;
+use workly_core::reading::ProcessUse;
 use workly_core::sampling::Sampling;
+use workly_core::text::AnswerText;
 use workly_core::wire::{AnswerEvent, AnswerRequest, AnswerStats, StopReason};
-use workly_engine::protocol::{GenerateRequest, Generated, Reply};
+use workly_engine::protocol::{GenerateRequest, Generated, Reply, UnfinishedAnswer};
 
-use super::switch::Handover;
+use super::handover::{Handover, Released};
 
 /// What a person reads when the worker goes silent.
 const SILENT_MESSAGE: &str =
@@ -25,15 +29,21 @@ pub(crate) struct Answer {
     events: mpsc::UnboundedSender<AnswerEvent>,
     asked: Instant,
     first_token: Option<Duration>,
+    last_token: Instant,
+    /// Time between tokens, without that between workers.
+    writing: Duration,
     tokens: u32,
     prompt_tokens: u32,
-    last_token: Instant,
-    /// The last change of workers, until it is told.
-    handover: Option<Handover>,
+    /// Of those, tokens that the first worker still had in its KV cache, once it tells.
+    cached_prompt_tokens: Option<u32>,
+    /// Token ids of the prompt and of all tokens that were told; empty until the prompt is known.
+    history: Vec<i32>,
+    /// Changes of workers that are not told yet, oldest first.
+    handovers: VecDeque<Handover>,
 }
 
 impl Answer {
-    pub(crate) fn new(request: AnswerRequest, events: mpsc::UnboundedSender<AnswerEvent>) -> Self {
+    pub(super) fn new(request: AnswerRequest, events: mpsc::UnboundedSender<AnswerEvent>) -> Self {
         let sampling = request.sampling.unwrap_or_else(|| Sampling { seed: random_seed(), ..Sampling::default() });
         let command = GenerateRequest {
             messages: request.messages,
@@ -47,41 +57,62 @@ impl Answer {
             events,
             asked: Instant::now(),
             first_token: None,
+            last_token: Instant::now(),
+            writing: Duration::ZERO,
             tokens: 0,
             prompt_tokens: 0,
-            last_token: Instant::now(),
-            handover: None,
+            cached_prompt_tokens: None,
+            history: Vec::new(),
+            handovers: VecDeque::new(),
         }
     }
 
-    /// The command for the worker.
-    pub(crate) fn command(&self) -> GenerateRequest {
+    /// The command for the worker that begins it.
+    pub(super) fn command(&self) -> GenerateRequest {
         self.command.clone()
     }
 
+    /// How far it is, told from what was heard. Between two tokens that were told nothing is held back: a worker tells
+    /// tokens only once their text is certain.
+    pub(super) fn unfinished(&self) -> Option<UnfinishedAnswer> {
+        (!self.history.is_empty()).then(|| UnfinishedAnswer {
+            history: self.history.clone(),
+            prompt_tokens: self.prompt_tokens,
+            cached_prompt_tokens: self.cached_prompt_tokens.unwrap_or(0),
+            tokens: self.tokens,
+            seconds: self.writing.as_secs_f64(),
+            text: AnswerText::new(self.command.stop_strings.clone()),
+            withheld: Vec::new(),
+        })
+    }
+
+    /// Tokens in the context by now.
+    pub(super) fn context_tokens(&self) -> u32 {
+        self.prompt_tokens + self.tokens
+    }
+
     /// Whether whoever asked has gone away.
-    pub(crate) async fn abandoned(&self) {
+    pub(super) async fn abandoned(&self) {
         self.events.closed().await;
     }
 
     /// Passes a reply on. Tells the figures of the answer when it was the last one.
-    pub(crate) fn hear(&mut self, reply: Reply, profile: Profile) -> Option<AnswerStats> {
+    pub(super) fn hear(&mut self, reply: Reply, profile: Profile) -> Option<AnswerStats> {
         match reply {
+            Reply::PromptTokens { tokens } => {
+                self.prompt_tokens = tokens.len() as u32;
+                self.history = tokens;
+            }
             Reply::Prompt { done, total, dropped_turns } => {
-                self.prompt_tokens = total;
+                self.cached_prompt_tokens.get_or_insert(done);
                 self.tell(AnswerEvent::Prompt { done, total, dropped_turns });
             }
-            Reply::Token { index, id, text } => {
-                self.first_token.get_or_insert_with(|| self.asked.elapsed());
-                self.tokens = index + 1;
-                let gap = self.last_token.elapsed();
-                self.last_token = Instant::now();
-                if let Some(handover) = &mut self.handover {
-                    handover.first_token.get_or_insert((index, gap));
+            Reply::Resumed { restored_tokens, restored_in_ms } => {
+                if let Some(handover) = self.handovers.back_mut() {
+                    handover.restored = Some((restored_tokens, restored_in_ms));
                 }
-                self.tell_handover();
-                self.tell(AnswerEvent::Token { index, id, text, profile });
             }
+            Reply::Token { index, id, text } => self.token(index, id, text, profile),
             Reply::Done(generated) => return Some(self.finish(&generated)),
             Reply::Failed(problem) => self.tell(AnswerEvent::Failed(problem)),
             other => self.tell(AnswerEvent::Failed(crate::bring_up::unexpected(&other))),
@@ -89,7 +120,23 @@ impl Answer {
         None
     }
 
-    fn finish(&self, generated: &Generated) -> AnswerStats {
+    fn token(&mut self, index: u32, id: i32, text: String, profile: Profile) {
+        self.first_token.get_or_insert_with(|| self.asked.elapsed());
+        let gap = self.last_token.elapsed();
+        self.last_token = Instant::now();
+        match self.handovers.back_mut().filter(|handover| handover.first_token.is_none()) {
+            Some(handover) => handover.first_token = Some((index, gap)),
+            None if self.tokens > 0 => self.writing += gap,
+            None => {}
+        }
+        self.tokens = index + 1;
+        self.history.push(id);
+        self.tell_handovers();
+        self.tell(AnswerEvent::Token { index, id, text, profile });
+    }
+
+    fn finish(&mut self, generated: &Generated) -> AnswerStats {
+        self.tell_handovers_as_they_are();
         let stats = AnswerStats {
             tokens: generated.tokens,
             tokens_per_second: generated.tokens_per_second(),
@@ -103,52 +150,71 @@ impl Answer {
     }
 
     /// Tokens per second since the first token, for display while the answer is written.
-    pub(crate) fn speed(&self) -> Option<f64> {
-        let writing = self.asked.elapsed().checked_sub(self.first_token?)?.as_secs_f64();
+    pub(super) fn speed(&self) -> Option<f64> {
+        let writing = self.writing.as_secs_f64();
         (self.tokens > 1 && writing > 0.0).then(|| f64::from(self.tokens - 1) / writing)
     }
 
     /// The answer goes on with another worker.
-    pub(crate) fn handed_over(&mut self, handover: Handover) {
-        self.handover = Some(handover);
+    pub(super) fn handed_over(&mut self, handover: Handover) {
+        self.handovers.push_back(handover);
     }
 
-    /// The old worker is gone, this long after the decision.
-    pub(crate) fn released(&mut self, after: Duration) {
-        if let Some(handover) = &mut self.handover {
-            handover.released = Some(after);
+    /// The worker of this generation is gone, so long after it was decided to leave it.
+    pub(super) fn released(&mut self, generation: u64, after: Duration) {
+        for handover in self.handovers.iter_mut().filter(|handover| handover.left.generation == generation) {
+            if handover.left.released == Released::Pending {
+                handover.left.released = Released::After(after);
+            }
         }
-        self.tell_handover();
+        self.tell_handovers();
     }
 
-    /// Tells of a change of workers once all its figures are known.
-    fn tell_handover(&mut self) {
-        if let Some(switch) = self.handover.as_ref().and_then(Handover::complete) {
-            self.handover = None;
+    /// Names those who caused the decisions that are not told yet.
+    pub(super) fn blame(&mut self, culprits: &[ProcessUse]) {
+        self.handovers.iter_mut().for_each(|handover| handover.reason.blame(culprits));
+        self.tell_handovers();
+    }
+
+    /// Tells of changes of workers once all their figures are known, in order.
+    fn tell_handovers(&mut self) {
+        while let Some(switch) = self.handovers.front().and_then(Handover::complete) {
+            self.handovers.pop_front();
             self.tell(AnswerEvent::Switched(switch));
         }
     }
 
-    pub(crate) fn silent(&self) {
+    /// The answer ends: what is known by now must do.
+    fn tell_handovers_as_they_are(&mut self) {
+        for handover in std::mem::take(&mut self.handovers) {
+            if let Some(switch) = handover.so_far() {
+                self.tell(AnswerEvent::Switched(switch));
+            }
+        }
+    }
+
+    pub(super) fn silent(&self) {
         self.tell(AnswerEvent::Silent { message: SILENT_MESSAGE.to_owned() });
     }
 
-    pub(crate) fn resumed(&self) {
+    pub(super) fn resumed(&self) {
         self.tell(AnswerEvent::Resumed);
     }
 
     /// The answer ended by a fault.
-    pub(crate) fn fail(&self, problem: Problem) {
+    pub(super) fn fail(&mut self, problem: Problem) {
+        self.tell_handovers_as_they_are();
         self.tell(AnswerEvent::Failed(problem));
     }
 
     /// The user stopped it, and the worker could not be asked for the figures.
-    pub(crate) fn stopped(&self) {
+    pub(super) fn stopped(&mut self) {
+        self.tell_handovers_as_they_are();
         self.tell(AnswerEvent::Done(AnswerStats {
             tokens: self.tokens,
             tokens_per_second: self.speed().unwrap_or_default(),
             prompt_tokens: self.prompt_tokens,
-            cached_prompt_tokens: 0,
+            cached_prompt_tokens: self.cached_prompt_tokens.unwrap_or(0),
             time_to_first_token_ms: self.first_token.unwrap_or_default().as_secs_f64() * 1_000.0,
             stop: StopReason::Cancelled,
         }));

@@ -3,6 +3,15 @@
 //! Not here: how a model is brought up (`bring_up`), and what an answer is made of (the worker's business).
 
 mod answer;
+mod handover;
+mod looks;
+mod moves;
+mod pilot;
+mod placed;
+mod publish;
+mod recovery;
+mod speed;
+mod standby;
 mod switch;
 mod task;
 
@@ -15,7 +24,10 @@ use workly_core::profile::Profile;
 use workly_core::wire::{AnswerEvent, AnswerRequest, ModelSnapshot};
 pub use workly_engine::worker::Patience;
 
-pub use crate::bring_up::ModelSettings;
+use crate::bring_up::{Progress, Site};
+use crate::experience::Experience;
+use crate::launcher::Launcher;
+pub use crate::model_settings::ModelSettings;
 use crate::monitor::Monitor;
 use answer::Answer;
 pub use answer::random_seed;
@@ -53,10 +65,13 @@ impl ModelManager {
         monitor: Arc<Monitor>,
         data_dir: Option<PathBuf>,
     ) -> Self {
-        let _ = (monitor, data_dir);
         let (orders, received) = mpsc::unbounded_channel();
         let (publish, snapshot) = watch::channel(ModelSnapshot::default());
-        tokio::spawn(Task::new(worker_program, settings, patience, received, publish).run());
+        let (progress, _) = watch::channel(Progress::default());
+        let launcher = Launcher::new(worker_program, patience);
+        let experience = Experience::new(data_dir.as_deref());
+        let site = Site { launcher, settings, experience, monitor, progress };
+        tokio::spawn(Task::new(site, received, publish).run());
         Self { orders, snapshot }
     }
 
@@ -80,7 +95,9 @@ impl ModelManager {
     pub fn answer(&self, request: AnswerRequest) -> AnswerStream {
         let (sender, events) = mpsc::unbounded_channel();
         let answer = Answer::new(request, sender);
-        if let Err(mpsc::error::SendError(Order::Answer(answer))) = self.orders.send(Order::Answer(Box::new(answer))) {
+        if let Err(mpsc::error::SendError(Order::Answer(mut answer))) =
+            self.orders.send(Order::Answer(Box::new(answer)))
+        {
             answer.fail(task::gone());
         }
         AnswerStream { events }

@@ -1,110 +1,85 @@
 //! A change of profile: the target worker is made ready while the old one goes on; then the answer moves.
 
-use std::path::{Path, PathBuf};
+use std::future::pending;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
-use workly_core::problem::Problem;
+use workly_core::policy::ProfilePlan;
 use workly_core::profile::Profile;
-use workly_core::wire::{AnswerSwitch, SwitchStrategy};
+use workly_core::wire::SwitchStrategy;
 
-use crate::bring_up::Running;
+use super::handover::{Reason, StateFolder};
+use crate::bring_up::{Running, Setback};
+use crate::card::Card;
+
+/// How long a worker may take to save its state when the card must be free at once.
+pub(super) const EVACUATE_WITHIN: Duration = Duration::from_millis(250);
+
+/// A worker that was brought up, or not; with the card where it was sized up on the way.
+pub(super) struct Arrival {
+    pub(super) result: Result<Running, Setback>,
+    pub(super) card: Option<Card>,
+}
+
+/// A worker being brought up. Dropping it ends what was started.
+pub(super) type Coming = Pin<Box<dyn Future<Output = Arrival> + Send>>;
 
 /// A switch under way.
-pub(crate) struct Switch {
-    pub(crate) to: Profile,
-    pub(crate) reason: String,
-    pub(crate) decided: Instant,
-    pub(crate) target: Target,
+pub(super) struct Switch {
+    /// Where the model goes in the end.
+    pub(super) to: Profile,
+    /// What it gets there.
+    pub(super) plan: ProfilePlan,
+    pub(super) reason: Reason,
+    pub(super) strategy: SwitchStrategy,
+    pub(super) decided: Instant,
+    pub(super) stage: Stage,
 }
 
-/// The worker that takes over.
-pub(crate) enum Target {
-    BringingUp(Pin<Box<dyn Future<Output = Result<Running, Problem>> + Send>>),
-    /// Ready; the old worker was asked to hand the answer over through this folder.
-    Ready(Box<Running>, StateFolder),
+/// How far it is.
+pub(super) enum Stage {
+    /// The memory of a worker that was left is still to come back.
+    AwaitingMemory,
+    /// The worker that takes over gets ready.
+    Preparing {
+        /// Its profile: on the way to a GPU profile it may be the CPU.
+        profile: Profile,
+        coming: Coming,
+    },
+    /// It is ready; the present one was asked to hand the answer over through this folder.
+    HandingOver(Box<Running>, StateFolder),
+    /// The present one was asked to hand the answer over and will be ended at this time at the latest; nobody is ready
+    /// yet.
+    Evacuating(StateFolder, tokio::time::Instant),
 }
 
-/// A private folder for one saved KV cache, in memory where the system has a place for that; gone when dropped.
-pub(crate) struct StateFolder(Option<TempDir>);
-
-impl StateFolder {
-    pub(crate) fn new() -> Self {
-        let in_memory = Path::new("/dev/shm");
-        let made = if in_memory.is_dir() { TempDir::new_in(in_memory) } else { TempDir::new() };
-        // Without one the tokens are computed anew.
-        Self(made.inspect_err(|error| tracing::warn!("no folder for a saved state: {error}")).ok())
-    }
-
-    /// Where the KV cache goes.
-    pub(crate) fn file(&self) -> PathBuf {
-        self.0.as_ref().map(|folder| folder.path().join("state")).unwrap_or_default()
-    }
-}
-
-/// An answer that has changed workers, while the figures come in.
-#[derive(Debug)]
-pub(crate) struct Handover {
-    pub(crate) from: Profile,
-    pub(crate) to: Profile,
-    pub(crate) reason: String,
-    /// Index of the new worker's first token, and the time since the old one's last.
-    pub(crate) first_token: Option<(u32, Duration)>,
-    /// From the decision to the end of the old worker.
-    pub(crate) released: Option<Duration>,
-}
-
-impl Handover {
-    /// What is told of it, once all figures are known.
-    pub(crate) fn complete(&self) -> Option<AnswerSwitch> {
-        let (at_token, gap) = self.first_token?;
-        let released = self.released?;
-        Some(AnswerSwitch {
-            from: self.from,
-            to: self.to,
-            reason: self.reason.clone(),
-            strategy: if self.to.uses_gpu() { SwitchStrategy::SideBySide } else { SwitchStrategy::Standby },
-            at_token,
-            gap_ms: gap.as_secs_f64() * 1_000.0,
-            state_bytes: None,
-            saved_in_ms: None,
-            restored_in_ms: None,
-            vram_released_ms: self.from.uses_gpu().then_some(released.as_secs_f64() * 1_000.0),
-        })
+impl Switch {
+    /// Whether a worker on the GPU is on its way up.
+    pub(super) fn loads_gpu(&self) -> bool {
+        match &self.stage {
+            Stage::Preparing { profile, .. } => profile.uses_gpu(),
+            Stage::HandingOver(target, _) => target.profile.uses_gpu(),
+            Stage::AwaitingMemory | Stage::Evacuating(..) => false,
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// What happened to a switch.
+pub(super) enum SwitchNews {
+    /// The worker that takes over is there, or will never be.
+    Arrived(Arrival),
+    /// The present one has had its time to save its state.
+    Overdue,
+}
 
-    #[test]
-    fn a_handover_is_told_once_the_first_token_is_there_and_the_old_worker_is_gone() {
-        let mut handover = Handover {
-            from: Profile::Performance,
-            to: Profile::CpuFallback,
-            reason: "asked for".to_owned(),
-            first_token: Some((20, Duration::from_millis(30))),
-            released: None,
-        };
-        assert_eq!(handover.complete(), None);
-        handover.released = Some(Duration::from_millis(200));
-        let switch = handover.complete().unwrap();
-        assert_eq!((switch.at_token, switch.strategy), (20, SwitchStrategy::Standby));
-        assert!((switch.gap_ms - 30.0).abs() < 1e-9);
-        assert_eq!(switch.vram_released_ms, Some(200.0));
-    }
-
-    #[test]
-    fn no_video_memory_is_released_when_a_cpu_worker_ends() {
-        let handover = Handover {
-            from: Profile::CpuFallback,
-            to: Profile::Performance,
-            reason: String::new(),
-            first_token: Some((1, Duration::ZERO)),
-            released: Some(Duration::ZERO),
-        };
-        assert_eq!(handover.complete().unwrap().vram_released_ms, None);
+/// Waits for the next thing to happen to the switch.
+pub(super) async fn news(switch: Option<&mut Switch>) -> SwitchNews {
+    match switch.map(|switch| &mut switch.stage) {
+        Some(Stage::Preparing { coming, .. }) => SwitchNews::Arrived(coming.await),
+        Some(Stage::Evacuating(_, by)) => {
+            tokio::time::sleep_until(*by).await;
+            SwitchNews::Overdue
+        }
+        Some(Stage::AwaitingMemory | Stage::HandingOver(..)) | None => pending().await,
     }
 }

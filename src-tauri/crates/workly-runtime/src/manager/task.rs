@@ -1,23 +1,34 @@
-//! The task that owns the worker.
+//! The task that owns the workers: what it keeps, what it waits for, and what it begins next.
+//!
+//! How the model moves is in `moves`, what follows from a worker's end in `recovery`, what follows from a look at the card
+//! in `looks`, what others see in `publish`.
 
 use std::collections::VecDeque;
 use std::future::pending;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
+use workly_core::crash_budget::CrashBudget;
 use workly_core::problem::{Problem, ProblemCode};
-use workly_core::profile::{Profile, ProfileChoice};
-use workly_core::wire::{ModelSnapshot, ModelState};
+use workly_core::profile::Profile;
+use workly_core::reading::ProcessUse;
+use workly_core::wire::{ModelSnapshot, SwitchStrategy};
 use workly_engine::end::WorkerEnd;
-use workly_engine::protocol::{Command, Reply, ResumeRequest, UnfinishedAnswer};
-use workly_engine::worker::{Call, CallEvent, Patience, Worker};
+use workly_engine::protocol::{Command, Reply, ResumeRequest};
+use workly_engine::worker::{Call, CallEvent};
 
 use super::answer::Answer;
-use super::switch::{Handover, StateFolder, Switch, Target};
-use crate::bring_up::{ModelSettings, Running, bring_up};
+use super::handover::{Parked, Reason, StateFolder};
+use super::pilot::Pilot;
+use super::placed::{Gone, Leaving, Placed, Settling};
+use super::standby::{Standby, StandbyNews};
+use super::switch::{self, Switch, SwitchNews};
+use crate::bring_up::{First, Progress, Site};
+use crate::card::Card;
+use crate::model_settings::ModelSettings;
+use crate::monitor;
 
 /// How long a worker may take to hear a stop; a chunk of the prompt takes 150 ms.
 const STOP_WITHIN: Duration = Duration::from_secs(2);
@@ -36,36 +47,61 @@ pub(crate) enum Order {
     ShutDown { done: oneshot::Sender<()> },
 }
 
+pub(super) type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
 pub(crate) struct Task {
-    worker_program: PathBuf,
-    settings: ModelSettings,
-    patience: Patience,
+    pub(super) site: Site,
     orders: mpsc::UnboundedReceiver<Order>,
-    snapshot: watch::Sender<ModelSnapshot>,
-    activity: Activity,
-    running: Option<Running>,
-    /// The switch under way.
-    switch: Option<Switch>,
-    /// A worker that was left, until it is gone, and when leaving it was decided.
-    leaving: Option<(Worker, std::time::Instant)>,
+    progress: watch::Receiver<Progress>,
+    pub(super) looks: watch::Receiver<monitor::Snapshot>,
+    pub(super) snapshot: watch::Sender<ModelSnapshot>,
+    /// The model is to be loaded, now or as soon as it can be.
+    pub(super) wanted: bool,
+    /// The loaded model gives way to another once no answer is being written.
+    pub(super) outdated: bool,
+    /// The model being brought up for the first time.
+    pub(super) first: Option<Later<Result<First, Problem>>>,
+    pub(super) pilot: Option<Pilot>,
+    pub(super) running: Option<Placed>,
+    pub(super) generation: u64,
+    pub(super) standby: Standby,
+    pub(super) switch: Option<Switch>,
+    pub(super) leaving: Leaving,
+    pub(super) settling: Option<Settling>,
+    pub(super) answering: Option<Box<Answering>>,
     /// Answers that wait their turn.
     queue: VecDeque<Answer>,
     /// Who waits for the model to be loaded.
     awaiting_load: Vec<oneshot::Sender<Result<(), Problem>>>,
+    pub(super) budget: CrashBudget,
+    /// Workers in a row that ended before they wrote a token.
+    pub(super) fruitless: u32,
+    /// Who is on the card, asked for a decision.
+    pub(super) culprits: Option<Later<Vec<ProcessUse>>>,
+    /// The card being sized up for a model that runs already.
+    pub(super) sizing: Option<Later<Option<Card>>>,
+    pub(super) size_up_after: Instant,
+    /// The devices a GPU worker was asked for, where no probe knows the card.
+    pub(super) devices: Option<Call>,
+    pub(super) devices_after: Instant,
+    pub(super) strategy: Option<SwitchStrategy>,
+    /// Why the model is where it is.
+    pub(super) why: Option<Reason>,
+    pub(super) notice: Option<String>,
+    /// Why there is no model.
+    pub(super) problem: Option<Problem>,
+    pub(super) speed: Option<f64>,
 }
 
-enum Activity {
-    Idle,
-    BringingUp(Pin<Box<dyn Future<Output = Result<Running, Problem>> + Send>>),
-    Answering(Box<Answering>),
-}
-
-struct Answering {
-    answer: Answer,
-    call: Call,
+/// The answer being written, or waiting for a worker to be written on.
+pub(super) struct Answering {
+    pub(super) answer: Answer,
+    /// The worker's part; none while it is parked.
+    pub(super) call: Option<Call>,
+    pub(super) parked: Option<Parked>,
     is_silent: bool,
     /// Set once the answer was stopped: when the worker is ended for not hearing it.
-    stop_by: Option<Instant>,
+    pub(super) stop_by: Option<Instant>,
     speed_told: Instant,
     /// The saved KV cache that the worker began with; gone with the answer.
     state: Option<StateFolder>,
@@ -73,13 +109,19 @@ struct Answering {
 
 enum Happened {
     Order(Option<Order>),
-    BroughtUp(Result<Running, Problem>),
-    Called(CallEvent),
+    FirstUp(Result<First, Problem>),
+    Heard(CallEvent),
     Abandoned,
     StopOverdue,
-    WorkerEnded(WorkerEnd),
-    TargetUp(Result<Running, Problem>),
-    LeftWorkerGone,
+    IdleWorkerEnded(WorkerEnd),
+    Switch(SwitchNews),
+    Standby(StandbyNews),
+    Gone(Gone),
+    Culprits(Vec<ProcessUse>),
+    SizedUp(Option<Card>),
+    Devices(CallEvent),
+    Looked,
+    Progressed,
 }
 
 /// What callers are told when the task is gone.
@@ -89,55 +131,74 @@ pub(crate) fn gone() -> Problem {
 
 impl Task {
     pub(crate) fn new(
-        worker_program: PathBuf,
-        settings: ModelSettings,
-        patience: Patience,
+        site: Site,
         orders: mpsc::UnboundedReceiver<Order>,
         snapshot: watch::Sender<ModelSnapshot>,
     ) -> Self {
         Self {
-            worker_program,
-            settings,
-            patience,
             orders,
+            progress: site.progress.subscribe(),
+            looks: site.monitor.subscribe(),
             snapshot,
-            activity: Activity::Idle,
+            site,
+            wanted: false,
+            outdated: false,
+            first: None,
+            pilot: None,
             running: None,
+            generation: 0,
+            standby: Standby::new(),
             switch: None,
-            leaving: None,
+            leaving: Leaving::default(),
+            settling: None,
+            answering: None,
             queue: VecDeque::new(),
             awaiting_load: Vec::new(),
+            budget: CrashBudget::default(),
+            fruitless: 0,
+            culprits: None,
+            sizing: None,
+            size_up_after: Instant::now(),
+            devices: None,
+            devices_after: Instant::now(),
+            strategy: None,
+            why: None,
+            notice: None,
+            problem: None,
+            speed: None,
         }
     }
 
     pub(crate) async fn run(mut self) {
+        self.publish();
         loop {
             match self.next().await {
                 Happened::Order(None) => return,
                 Happened::Order(Some(Order::ShutDown { done })) => {
-                    self.activity = Activity::Idle;
-                    if let Some(running) = self.running.take() {
-                        running.worker.kill();
-                        running.worker.wait().await;
-                    }
+                    self.drop_model();
+                    self.leaving.all_gone().await;
                     let _ = done.send(());
                     return;
                 }
-                Happened::Order(Some(Order::Load { done })) => self.awaiting_load.push(done),
-                Happened::Order(Some(Order::Answer(answer))) => self.queue.push_back(*answer),
-                Happened::Order(Some(Order::StopAnswers)) => self.stop_answers(),
-                Happened::Order(Some(Order::Switch { to, reason })) => self.begin_switch(to, reason),
-                Happened::Order(Some(Order::Configure(settings))) => self.settings = *settings,
-                Happened::Order(Some(Order::Unload)) => self.running = None,
-                Happened::BroughtUp(result) => self.brought_up(result),
-                Happened::Called(event) => self.called(event),
+                Happened::Order(Some(order)) => self.obey(order),
+                Happened::FirstUp(result) => self.first_up(result),
+                Happened::Heard(event) => self.heard(event),
                 Happened::Abandoned => self.stop_current(),
                 Happened::StopOverdue => self.end_overdue(),
-                Happened::WorkerEnded(end) => self.worker_ended(&end),
-                Happened::TargetUp(result) => self.target_up(result),
-                Happened::LeftWorkerGone => self.left_worker_gone(),
+                Happened::IdleWorkerEnded(end) => self.worker_ended(&end),
+                Happened::Switch(SwitchNews::Arrived(arrival)) => self.target_up(arrival),
+                Happened::Switch(SwitchNews::Overdue) => self.evacuated(),
+                Happened::Standby(news) => self.standby_news(news),
+                Happened::Gone(gone) => self.left_worker_gone(&gone),
+                Happened::Culprits(culprits) => self.blame(&culprits),
+                Happened::SizedUp(card) => self.sized_up(card),
+                Happened::Devices(event) => self.told_devices(event),
+                Happened::Looked => self.looked(),
+                Happened::Progressed => {}
             }
             self.advance();
+            self.tell_monitor();
+            self.publish();
         }
     }
 
@@ -145,102 +206,145 @@ impl Task {
     async fn next(&mut self) -> Happened {
         tokio::select! {
             order = self.orders.recv() => Happened::Order(order),
-            happened = happens_in(&mut self.activity, self.running.as_ref()) => happened,
-            result = target_up(self.switch.as_mut()) => Happened::TargetUp(result),
-            () = gone_from(self.leaving.as_ref()) => Happened::LeftWorkerGone,
+            result = later(&mut self.first) => Happened::FirstUp(result),
+            happened = in_answer(&mut self.answering, self.running.as_ref()) => happened,
+            news = switch::news(self.switch.as_mut()) => Happened::Switch(news),
+            news = self.standby.news() => Happened::Standby(news),
+            gone = self.leaving.next() => Happened::Gone(gone),
+            culprits = later(&mut self.culprits) => Happened::Culprits(culprits),
+            card = later(&mut self.sizing) => Happened::SizedUp(card),
+            event = heard_of(&mut self.devices) => Happened::Devices(event),
+            Ok(()) = self.looks.changed() => Happened::Looked,
+            Ok(()) = self.progress.changed() => Happened::Progressed,
         }
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Load { done } => {
+                (self.wanted, self.problem) = (true, None);
+                self.awaiting_load.push(done);
+            }
+            Order::Answer(answer) => {
+                (self.wanted, self.problem) = (true, None);
+                self.queue.push_back(*answer);
+            }
+            Order::StopAnswers => self.stop_answers(),
+            Order::Switch { to, reason } => self.ordered(to, reason),
+            Order::Configure(settings) => self.configure(*settings),
+            Order::Unload => {
+                self.wanted = false;
+                self.drop_model();
+            }
+            // Waited for in `run`.
+            Order::ShutDown { .. } => {}
+        }
+    }
+
+    fn configure(&mut self, settings: ModelSettings) {
+        let before = std::mem::replace(&mut self.site.settings, settings);
+        let settings = &self.site.settings;
+        if !before.is_same_model(settings) {
+            self.outdated = self.running.is_some() || self.first.is_some();
+        }
+        if before.profile != settings.profile {
+            self.choose_anew();
+        }
+        self.reconsider();
     }
 
     /// Begins what is to be done next, if nothing is being done.
     fn advance(&mut self) {
-        if !matches!(self.activity, Activity::Idle) {
+        self.settle();
+        if self.outdated && self.answering.is_none() {
+            self.drop_model();
+        }
+        if self.running.is_none() && self.switch.is_none() && self.first.is_none() && self.wanted {
+            self.bring_up();
+        }
+        if self.running.is_none() {
             return;
         }
-        // The answer ended before it could be handed over.
-        if let Some((target, _, _, decided)) = self.take_ready_target() {
-            self.leave_for(target, decided);
-        }
-        let Some(running) = &self.running else {
-            if !self.queue.is_empty() || !self.awaiting_load.is_empty() {
-                self.begin_bringing_up();
-            }
-            return;
-        };
         for waiting in self.awaiting_load.drain(..) {
             let _ = waiting.send(Ok(()));
         }
-        if let Some(answer) = self.queue.pop_front() {
-            let call = running.worker.call(Command::Generate(answer.command()));
-            self.publish(|snapshot| {
-                snapshot.state = ModelState::Generating;
-                snapshot.tokens_per_second = None;
-            });
-            self.activity = Activity::Answering(Box::new(Answering {
+        if self.answering.is_none()
+            && let Some(answer) = self.queue.pop_front()
+        {
+            self.answering = Some(Box::new(Answering {
                 answer,
-                call,
+                call: None,
+                parked: None,
                 is_silent: false,
                 stop_by: None,
                 speed_told: Instant::now(),
                 state: None,
             }));
+            self.speed = None;
+        }
+        self.write_on();
+        self.tend_standby();
+    }
+
+    /// Gives the answer to the present worker, to begin it or to go on with it.
+    fn write_on(&mut self) {
+        let (Some(answering), Some(placed)) = (&mut self.answering, &self.running) else { return };
+        // A worker that is to be ended at once begins nothing new.
+        let is_leaving =
+            self.switch.as_ref().is_some_and(|switch| matches!(switch.stage, switch::Stage::Evacuating(..)));
+        if answering.call.is_some() || is_leaving {
+            return;
+        }
+        let request = answering.answer.command();
+        let parked = answering.parked.take();
+        let command = match parked {
+            Some(Parked { unfinished: Some(answer), state, .. }) => {
+                let folder = state.map(|saved| saved.folder);
+                let state = folder.as_ref().map(StateFolder::file);
+                answering.state = folder;
+                Command::Resume(ResumeRequest { request, answer, state })
+            }
+            Some(Parked { unfinished: None, .. }) | None => Command::Generate(request),
+        };
+        answering.call = Some(placed.running.worker.call(command));
+        if let Some(pilot) = &mut self.pilot {
+            pilot.speed.restart();
         }
     }
 
-    fn begin_bringing_up(&mut self) {
-        self.snapshot.send_replace(ModelSnapshot { state: ModelState::Loading, ..ModelSnapshot::default() });
-        self.activity = Activity::BringingUp(Box::pin(bring_up(
-            self.worker_program.clone(),
-            self.patience,
-            self.settings.clone(),
-            self.snapshot.clone(),
-        )));
-    }
-
-    fn brought_up(&mut self, result: Result<Running, Problem>) {
-        self.activity = Activity::Idle;
-        match result {
-            Ok(running) => {
-                self.snapshot.send_replace(ready_snapshot(&running));
-                self.running = Some(running);
-            }
-            Err(problem) => {
-                self.snapshot.send_replace(ModelSnapshot {
-                    state: ModelState::Failed,
-                    problem: Some(problem.clone()),
-                    ..ModelSnapshot::default()
-                });
-                for waiting in self.awaiting_load.drain(..) {
-                    let _ = waiting.send(Err(problem.clone()));
-                }
-                for answer in self.queue.drain(..) {
-                    answer.fail(problem.clone());
-                }
-            }
-        }
-    }
-
-    fn called(&mut self, event: CallEvent) {
-        let Activity::Answering(answering) = &mut self.activity else { return };
-        let Some(profile) = self.running.as_ref().map(|running| running.profile) else { return };
+    /// Hears the worker that writes the answer.
+    fn heard(&mut self, event: CallEvent) {
+        let now = self.site.monitor.now_ms();
+        let (Some(answering), Some(placed)) = (&mut self.answering, &mut self.running) else { return };
+        let profile = placed.running.profile;
         match event {
             CallEvent::Reply(Reply::HandedOver { answer, state_bytes, saved_in_ms }) => {
                 tracing::info!(?state_bytes, saved_in_ms, "answer handed over");
-                self.resume(answer, state_bytes.is_some());
+                self.handed_over(answer, state_bytes.map(|bytes| (bytes, saved_in_ms)));
+            }
+            CallEvent::Reply(Reply::Failed(problem)) if is_a_fault(problem.code) && answering.stop_by.is_none() => {
+                self.computation_failed(&problem);
             }
             CallEvent::Reply(reply) => {
-                let is_token = matches!(reply, Reply::Token { .. });
-                let is_final = reply.is_final();
+                let (is_token, is_final) = (matches!(reply, Reply::Token { .. }), reply.is_final());
                 let stats = answering.answer.hear(reply, profile);
+                if let Some(pilot) = self.pilot.as_mut().filter(|_| profile.uses_gpu()) {
+                    pilot.worked_on_gpu(now);
+                    if is_token {
+                        pilot.speed.token(answering.answer.context_tokens(), now);
+                    }
+                }
+                if is_token {
+                    placed.has_written = true;
+                    self.fruitless = 0;
+                }
                 if is_final {
-                    self.activity = Activity::Idle;
-                    self.publish(|snapshot| {
-                        snapshot.state = ModelState::Ready;
-                        snapshot.tokens_per_second = stats.map(|stats| stats.tokens_per_second);
-                    });
+                    self.answering = None;
+                    self.speed = stats.map(|stats| stats.tokens_per_second);
+                    self.answer_ended();
                 } else if is_token && answering.speed_told.elapsed() >= SPEED_EVERY {
                     answering.speed_told = Instant::now();
-                    let speed = answering.answer.speed();
-                    self.publish(|snapshot| snapshot.tokens_per_second = speed);
+                    self.speed = answering.answer.speed();
                 }
             }
             CallEvent::Silent => {
@@ -251,136 +355,12 @@ impl Task {
                 answering.is_silent = false;
                 answering.answer.resumed();
             }
-            CallEvent::Ended(end) => {
-                if answering.stop_by.is_some() {
-                    answering.answer.stopped();
-                } else {
-                    answering.answer.fail(end.problem());
-                }
-                self.activity = Activity::Idle;
-                self.worker_ended(&end);
-            }
-        }
-    }
-
-    /// Starts to bring the target of a switch up; the answer being written goes on meanwhile.
-    fn begin_switch(&mut self, to: Profile, reason: String) {
-        self.settings.profile = ProfileChoice::Fixed(to);
-        let Some(running) = &self.running else {
-            if matches!(self.activity, Activity::BringingUp(_)) {
-                self.begin_bringing_up();
-            }
-            return;
-        };
-        // Whatever was on its way elsewhere is ended with this.
-        self.switch = None;
-        if running.profile != to {
-            let (aside, _) = watch::channel(ModelSnapshot::default());
-            let target = bring_up(self.worker_program.clone(), self.patience, self.settings.clone(), aside);
-            self.switch = Some(Switch {
-                to,
-                reason,
-                decided: std::time::Instant::now(),
-                target: Target::BringingUp(Box::pin(target)),
-            });
-        }
-        let switching_to = self.switch.as_ref().map(|switch| switch.to);
-        self.publish(|snapshot| snapshot.switching_to = switching_to);
-    }
-
-    /// The target is ready, or will never be.
-    fn target_up(&mut self, result: Result<Running, Problem>) {
-        let Some(mut switch) = self.switch.take() else { return };
-        let target = match result {
-            // There is no better place than where the model is: the target says why.
-            Ok(target) if self.running.as_ref().is_some_and(|running| running.profile == target.profile) => {
-                return self.switch_failed(target.notice);
-            }
-            Ok(target) => target,
-            Err(problem) => return self.switch_failed(Some(problem.message)),
-        };
-        match &self.activity {
-            Activity::Answering(answering) if answering.stop_by.is_none() => {
-                let folder = StateFolder::new();
-                answering.call.hand_over(folder.file());
-                switch.target = Target::Ready(Box::new(target), folder);
-                self.switch = Some(switch);
-            }
-            _ => self.leave_for(target, switch.decided),
-        }
-    }
-
-    fn switch_failed(&self, notice: Option<String>) {
-        self.publish(|snapshot| {
-            snapshot.switching_to = None;
-            snapshot.notice = notice;
-        });
-    }
-
-    /// Goes on with an answer in the target of the switch.
-    fn resume(&mut self, answer: UnfinishedAnswer, is_saved: bool) {
-        let Activity::Answering(mut answering) = std::mem::replace(&mut self.activity, Activity::Idle) else { return };
-        let Some((target, folder, reason, decided)) = self.take_ready_target() else {
-            // The switch was called off, or gave way to another, after the worker was asked: that worker goes on.
-            if let Some(running) = &self.running {
-                let request = answering.answer.command();
-                answering.call = running.worker.call(Command::Resume(ResumeRequest { request, answer, state: None }));
-                self.activity = Activity::Answering(answering);
-            }
-            return;
-        };
-        let handover = Handover {
-            from: self.running.as_ref().map_or(target.profile, |running| running.profile),
-            to: target.profile,
-            reason,
-            first_token: None,
-            released: None,
-        };
-        answering.answer.handed_over(handover);
-        self.leave_for(target, decided);
-        if answering.stop_by.is_some() {
-            answering.answer.stopped();
-        } else if let Some(running) = &self.running {
-            let state = is_saved.then(|| folder.file());
-            let request = answering.answer.command();
-            answering.call = running.worker.call(Command::Resume(ResumeRequest { request, answer, state }));
-            answering.state = Some(folder);
-            self.publish(|snapshot| snapshot.state = ModelState::Generating);
-            self.activity = Activity::Answering(answering);
-        }
-    }
-
-    /// The target of the switch, if it is ready; one that is still on its way stays on it.
-    fn take_ready_target(&mut self) -> Option<(Running, StateFolder, String, std::time::Instant)> {
-        match self.switch.take() {
-            Some(Switch { reason, decided, target: Target::Ready(target, folder), .. }) => {
-                Some((*target, folder, reason, decided))
-            }
-            other => {
-                self.switch = other;
-                None
-            }
-        }
-    }
-
-    /// Ends the present worker and takes the target in its place.
-    fn leave_for(&mut self, target: Running, decided: std::time::Instant) {
-        self.snapshot.send_replace(ready_snapshot(&target));
-        if let Some(old) = self.running.replace(target) {
-            old.worker.kill();
-            self.leaving = Some((old.worker, decided));
-        }
-    }
-
-    fn left_worker_gone(&mut self) {
-        let Some((_, decided)) = self.leaving.take() else { return };
-        if let Activity::Answering(answering) = &mut self.activity {
-            answering.answer.released(decided.elapsed());
+            CallEvent::Ended(end) => self.worker_ended(&end),
         }
     }
 
     fn stop_answers(&mut self) {
-        for answer in self.queue.drain(..) {
+        for mut answer in self.queue.drain(..) {
             answer.stopped();
         }
         self.stop_current();
@@ -388,84 +368,106 @@ impl Task {
 
     /// Stops the answer being written: asks the worker, or ends it where it does not listen.
     fn stop_current(&mut self) {
-        let Activity::Answering(answering) = &mut self.activity else { return };
-        answering.call.cancel();
+        let Some(answering) = &mut self.answering else { return };
+        let Some(call) = &answering.call else {
+            answering.answer.stopped();
+            self.answering = None;
+            return;
+        };
+        call.cancel();
         let patience = if answering.is_silent { Duration::ZERO } else { STOP_WITHIN };
         answering.stop_by.get_or_insert_with(|| Instant::now() + patience);
     }
 
     fn end_overdue(&mut self) {
-        if let Activity::Answering(answering) = &mut self.activity {
+        if let Some(answering) = &mut self.answering {
             answering.stop_by = Some(Instant::now() + Duration::from_hours(1));
         }
-        if let Some(running) = &self.running {
-            running.worker.kill();
+        if let Some(placed) = &self.running {
+            placed.running.worker.kill();
         }
     }
 
-    /// The worker is gone. The next message brings a new one up.
-    fn worker_ended(&mut self, end: &WorkerEnd) {
-        tracing::warn!(kind = ?end.kind, "{}", end.message);
-        self.running = None;
-        self.switch = None;
-        self.snapshot.send_replace(ModelSnapshot { state: ModelState::Stopped, ..ModelSnapshot::default() });
+    /// Nobody gets an answer, for this reason.
+    pub(super) fn refuse_all(&mut self, problem: &Problem) {
+        for waiting in self.awaiting_load.drain(..) {
+            let _ = waiting.send(Err(problem.clone()));
+        }
+        if let Some(mut answering) = self.answering.take() {
+            answering.answer.fail(problem.clone());
+        }
+        for mut answer in self.queue.drain(..) {
+            answer.fail(problem.clone());
+        }
     }
 
-    fn publish(&self, change: impl FnOnce(&mut ModelSnapshot)) {
-        self.snapshot.send_modify(change);
+    /// Ends all workers and forgets the model; answers are stopped.
+    pub(super) fn drop_model(&mut self) {
+        if !self.wanted || !self.outdated {
+            self.stop_answers();
+        }
+        if let Some(mut answering) = self.answering.take() {
+            answering.answer.stopped();
+        }
+        let decided = std::time::Instant::now();
+        let workers = self.running.take().map(|placed| placed.running).into_iter().chain(self.standby.dismiss());
+        for running in workers {
+            self.leaving.end(running.worker, 0, running.profile.uses_gpu(), decided);
+        }
+        (self.first, self.switch, self.pilot, self.settling) = (None, None, None, None);
+        (self.sizing, self.devices, self.culprits) = (None, None, None);
+        (self.outdated, self.why, self.notice, self.speed, self.strategy) = (false, None, None, None, None);
+        self.standby = Standby::new();
     }
 }
 
-fn ready_snapshot(running: &Running) -> ModelSnapshot {
-    ModelSnapshot {
-        state: ModelState::Ready,
-        model: Some(running.model.clone()),
-        profile: Some(running.profile),
-        notice: running.notice.clone(),
-        worker_pid: Some(running.worker.process_id()),
-        ..ModelSnapshot::default()
-    }
+/// Whether a worker that answers so may be at fault itself, so that another one may do better.
+const fn is_a_fault(code: ProblemCode) -> bool {
+    matches!(code, ProblemCode::DecodeFailed | ProblemCode::OutOfMemory | ProblemCode::NoModel)
 }
 
-/// What comes of the present activity.
-async fn happens_in(activity: &mut Activity, running: Option<&Running>) -> Happened {
-    match activity {
-        Activity::Idle => Happened::WorkerEnded(wait_for_end(running).await),
-        Activity::BringingUp(bringing_up) => Happened::BroughtUp(bringing_up.await),
-        Activity::Answering(answering) => {
-            let Answering { answer, call, stop_by, .. } = answering.as_mut();
+/// What comes of the answer being written, or of the worker while there is none.
+async fn in_answer(answering: &mut Option<Box<Answering>>, placed: Option<&Placed>) -> Happened {
+    match answering.as_deref_mut() {
+        Some(Answering { answer, call: Some(call), stop_by, .. }) => {
             tokio::select! {
-                event = call.next() => Happened::Called(event),
+                event = call.next() => Happened::Heard(event),
                 () = answer.abandoned(), if stop_by.is_none() => Happened::Abandoned,
-                () = overdue(*stop_by) => Happened::StopOverdue,
+                () = at(*stop_by) => Happened::StopOverdue,
             }
         }
+        Some(Answering { answer, call: None, .. }) => {
+            answer.abandoned().await;
+            Happened::Abandoned
+        }
+        None => match placed {
+            Some(placed) => Happened::IdleWorkerEnded(placed.running.worker.wait().await),
+            None => pending().await,
+        },
     }
 }
 
-async fn target_up(switch: Option<&mut Switch>) -> Result<Running, Problem> {
-    match switch.map(|switch| &mut switch.target) {
-        Some(Target::BringingUp(bringing_up)) => bringing_up.await,
-        Some(Target::Ready(..)) | None => pending().await,
-    }
-}
-
-async fn gone_from(leaving: Option<&(Worker, std::time::Instant)>) {
-    match leaving {
-        Some((worker, _)) => drop(worker.wait().await),
+/// Waits for something that may not be under way; once it is there it is no longer waited for.
+async fn later<T>(waited_for: &mut Option<Later<T>>) -> T {
+    match waited_for {
+        Some(future) => {
+            let value = future.await;
+            *waited_for = None;
+            value
+        }
         None => pending().await,
     }
 }
 
-async fn wait_for_end(running: Option<&Running>) -> WorkerEnd {
-    match running {
-        Some(running) => running.worker.wait().await,
+async fn heard_of(call: &mut Option<Call>) -> CallEvent {
+    match call {
+        Some(call) => call.next().await,
         None => pending().await,
     }
 }
 
-async fn overdue(stop_by: Option<Instant>) {
-    match stop_by {
+async fn at(instant: Option<Instant>) {
+    match instant {
         Some(instant) => sleep_until(instant).await,
         None => pending().await,
     }

@@ -66,6 +66,8 @@ pub(super) struct Inputs {
     pub(super) settings: MonitorSettings,
     pub(super) activity: Activity,
     pub(super) backend: Vec<Device>,
+    /// The card the model is placed on, once it is known; it comes before the settings' wish.
+    pub(super) placed_on: Option<DeviceWish>,
     pub(super) viewers: u32,
     /// Grows with each full reading that is wanted at once.
     pub(super) wanted: u64,
@@ -81,6 +83,6 @@ impl Inputs {
             own_bytes: None,
             profile: None,
         };
-        Self { settings, activity, backend: Vec::new(), viewers: 0, wanted: 0 }
+        Self { settings, activity, backend: Vec::new(), placed_on: None, viewers: 0, wanted: 0 }
     }
 }

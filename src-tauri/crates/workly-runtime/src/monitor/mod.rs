@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use workly_core::device::Device;
+use workly_core::device::{Device, DeviceWish};
 use workly_core::reading::ProcessUse;
 use workly_gpu::{ProbeThread, Watcher};
 
@@ -129,13 +129,22 @@ impl Monitor {
         self.inputs.send_if_modified(|inputs| replace(&mut inputs.activity, activity));
     }
 
-    /// Says which devices a GPU worker offers, so that the card watched is the one the model is placed on. For a card
-    /// that no probe knows the figures in them are the readings, for 10 s.
-    pub fn set_backend_devices(&self, devices: Vec<Device>) {
+    /// Says which devices a GPU worker offers and which of them the model is placed on: that card is watched. Where no
+    /// probe knows it the figures in the list are the readings, for 10 s.
+    pub fn set_backend_devices(&self, devices: Vec<Device>, placed_on: &Device) {
+        let wish = if placed_on.is_software() {
+            // It stands for no card: whatever there is may be watched.
+            DeviceWish::AnyVisible
+        } else {
+            DeviceWish::Named(placed_on.pci_address.clone().unwrap_or_else(|| placed_on.name.clone()))
+        };
         self.worker_devices.set(devices.clone());
         // What changes from one report to the next is no reason to choose anew.
         let devices = devices.into_iter().map(|device| Device { memory_free: device.memory_total, ..device }).collect();
-        self.inputs.send_if_modified(|inputs| replace(&mut inputs.backend, devices));
+        self.inputs.send_if_modified(|inputs| {
+            let is_new = replace(&mut inputs.backend, devices);
+            replace(&mut inputs.placed_on, Some(wish)) || is_new
+        });
     }
 
     /// A full reading made now, whoever looks or not; the last one where the driver takes longer than `patience`.

@@ -151,8 +151,9 @@ impl Task {
     fn next_request(&mut self, now: Instant) -> Option<(Open, Request)> {
         let inputs = self.inputs.borrow();
         let model_on_gpu = inputs.activity.model_on_gpu;
-        if self.wished.0 != inputs.settings.device || self.wished.1 != inputs.backend {
-            self.wished = (inputs.settings.device.clone(), inputs.backend.clone());
+        let wish = inputs.placed_on.as_ref().unwrap_or(&inputs.settings.device);
+        if self.wished.0 != *wish || self.wished.1 != inputs.backend {
+            self.wished = (wish.clone(), inputs.backend.clone());
             let (wish, backend) = self.wished.clone();
             self.rest_until = None;
             return Some((Open::Other, Request::Wish { wish, backend }));

@@ -1,0 +1,322 @@
+//! What Workly has learned of models on devices, remembered in files: what they take, how far predictions were off, how
+//! often their workers crashed, and whether a load was under way when everything stopped.
+
+use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hasher as _};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+use tempfile::NamedTempFile;
+use workly_core::device::Device;
+use workly_core::layer_plan::FootprintTable;
+use workly_core::model::{ContextSize, KvType};
+use workly_core::profile::Profile;
+
+/// The file in Workly's data folder.
+const FILE: &str = "footprints.json";
+/// The folder of markers of loads under way, one file for each process.
+const LOADING: &str = "loading";
+/// Entries that are remembered; the oldest give way.
+const REMEMBERED: usize = 64;
+/// Bytes at a model file's start that tell it from others of its size and time.
+const HEADER_BYTES: u64 = 1 << 20;
+
+/// Where it is remembered. The functions read and write files: not for an async task's own thread.
+#[derive(Debug, Clone)]
+pub struct Experience {
+    folder: Option<PathBuf>,
+}
+
+/// What an entry is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Key {
+    model: ModelFile,
+    context: ContextSize,
+    kv_type: KvType,
+    backend: String,
+    device: String,
+    pci_address: Option<String>,
+}
+
+/// A model file, told from others without reading all of its gigabytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelFile {
+    bytes: u64,
+    modified_ms: u64,
+    header_hash: u64,
+}
+
+/// What is known of a model on a device.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Known {
+    /// What it would take.
+    pub footprints: Option<FootprintTable>,
+    /// Measured by predicted footprint.
+    pub correction: Option<f64>,
+    /// When its workers crashed on the device, milliseconds since 1970.
+    pub crashes_unix_ms: Vec<u64>,
+    /// It crashed too often: it stays on the CPU until the user chooses a GPU profile again.
+    pub cpu_only: bool,
+}
+
+/// The file's content. One written by another version of Workly, which may place layers differently, is not used.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Remembered {
+    version: String,
+    entries: Vec<(Key, Known)>,
+}
+
+/// A load under way, as its marker tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Loading {
+    model: ModelFile,
+    profile: Profile,
+}
+
+/// The marker of a load under way, gone when this is dropped. One that is found without its process is of a load that
+/// never ended: the machine froze, or somebody ended Workly because it looked so.
+#[derive(Debug)]
+pub(crate) struct LoadMarker(PathBuf);
+
+impl Drop for LoadMarker {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.0) {
+            tracing::warn!(%error, "the marker of a load stays");
+        }
+    }
+}
+
+impl Experience {
+    /// Remembers in this folder; `None`: nowhere.
+    pub fn new(data_dir: Option<&Path>) -> Self {
+        Self { folder: data_dir.map(Path::to_path_buf) }
+    }
+
+    /// What is known; nothing where the file is missing, damaged or of another version.
+    pub fn of(&self, key: &Key) -> Known {
+        let Some(file) = self.file() else { return Known::default() };
+        let entries = Remembered::read(&file).entries;
+        entries.into_iter().find(|(known, _)| known == key).map(|(_, known)| known).unwrap_or_default()
+    }
+
+    /// Changes what is known. A file that cannot be written is only noted.
+    pub fn change(&self, key: &Key, change: impl FnOnce(&mut Known)) {
+        let Some(file) = self.file() else { return };
+        if let Err(error) = update(&file, key, change) {
+            tracing::warn!(%error, "what was learned is not remembered");
+        }
+    }
+
+    /// Marks a load as under way.
+    pub(crate) fn mark_load(&self, model: &Path, profile: Profile) -> Option<LoadMarker> {
+        let folder = self.folder.as_ref()?.join(LOADING);
+        let file = folder.join(format!("{}.json", std::process::id()));
+        let write = || -> io::Result<()> {
+            fs::create_dir_all(&folder)?;
+            let marker = Loading { model: ModelFile::read(model)?, profile };
+            write_whole(&file, &serde_json::to_vec(&marker)?)
+        };
+        match write() {
+            Ok(()) => Some(LoadMarker(file)),
+            Err(error) => {
+                tracing::warn!(%error, "the load is not marked");
+                None
+            }
+        }
+    }
+
+    /// The lowest profile in which a load of this model never ended, if there is one. It is told once.
+    pub(crate) fn take_unfinished_load(&self, model: &Path) -> Option<Profile> {
+        let (folder, model) = (self.folder.as_ref()?.join(LOADING), ModelFile::read(model).ok()?);
+        let mut lowest: Option<Profile> = None;
+        for entry in fs::read_dir(folder).ok()?.flatten() {
+            let path = entry.path();
+            let owner = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
+            if owner.is_none_or(is_workly) {
+                continue;
+            }
+            let marker = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Loading>(&bytes).ok());
+            match marker {
+                Some(marker) if marker.model == model => {
+                    lowest = Some(lowest.map_or(marker.profile, |lowest| lowest.min(marker.profile)));
+                }
+                // Of another model, which may come up later.
+                Some(_) => continue,
+                None => {}
+            }
+            let _ = fs::remove_file(path);
+        }
+        lowest
+    }
+
+    fn file(&self) -> Option<PathBuf> {
+        self.folder.as_ref().map(|folder| folder.join(FILE))
+    }
+}
+
+/// Whether a process of that number runs and is one of ours.
+fn is_workly(process_id: u32) -> bool {
+    let id = Pid::from_u32(process_id);
+    let Ok(mut system) = System::new() else { return false };
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[id]), true, ProcessRefreshKind::nothing());
+    system.process(id).is_some_and(|process| process.name().to_string_lossy().contains("workly"))
+}
+
+impl Key {
+    /// The key of a model, as it would be loaded, on a device.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn new(model: &Path, context: ContextSize, kv_type: KvType, device: &Device) -> io::Result<Self> {
+        Ok(Self {
+            model: ModelFile::read(model)?,
+            context,
+            kv_type,
+            backend: device.backend.clone(),
+            device: device.description.clone(),
+            pci_address: device.pci_address.clone(),
+        })
+    }
+}
+
+impl ModelFile {
+    fn read(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
+        let since = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let mut header = Vec::new();
+        file.take(HEADER_BYTES).read_to_end(&mut header)?;
+        let mut hasher = DefaultHasher::new();
+        hasher.write(&header);
+        Ok(Self { bytes: metadata.len(), modified_ms: since.as_millis() as u64, header_hash: hasher.finish() })
+    }
+}
+
+impl Remembered {
+    fn read(file: &Path) -> Self {
+        let read = fs::read(file).ok().and_then(|bytes| serde_json::from_slice::<Self>(&bytes).ok());
+        read.filter(|read| read.version == env!("CARGO_PKG_VERSION")).unwrap_or_default()
+    }
+}
+
+/// Changes an entry of the file, which is whole at every moment.
+fn update(file: &Path, key: &Key, change: impl FnOnce(&mut Known)) -> io::Result<()> {
+    fs::create_dir_all(file.parent().unwrap_or(Path::new(".")))?;
+    let mut remembered = Remembered::read(file);
+    env!("CARGO_PKG_VERSION").clone_into(&mut remembered.version);
+    let at = remembered.entries.iter().position(|(known, _)| known == key);
+    let mut entry = at.map_or_else(|| (key.clone(), Known::default()), |at| remembered.entries.remove(at));
+    change(&mut entry.1);
+    remembered.entries.push(entry);
+    let surplus = remembered.entries.len().saturating_sub(REMEMBERED);
+    remembered.entries.drain(..surplus);
+    write_whole(file, &serde_json::to_vec(&remembered)?)
+}
+
+fn write_whole(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut new = NamedTempFile::new_in(file.parent().unwrap_or(Path::new(".")))?;
+    new.write_all(bytes)?;
+    new.as_file().sync_all()?;
+    new.persist(file)?;
+    Ok(())
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn unix_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use workly_core::layer_plan::Footprint;
+
+    use super::*;
+
+    fn key(bytes: u64) -> Key {
+        Key {
+            model: ModelFile { bytes, modified_ms: 1, header_hash: u64::MAX },
+            context: ContextSize::UpTo(4096),
+            kv_type: KvType::F16,
+            backend: "Vulkan".into(),
+            device: "NVIDIA GeForce RTX 4050".into(),
+            pci_address: Some("0000:01:00.0".into()),
+        }
+    }
+
+    fn table(weights: u64) -> FootprintTable {
+        let by_layers = vec![Footprint::default(), Footprint { weights, ..Footprint::default() }];
+        FootprintTable { context_tokens: 2048, by_layers }
+    }
+
+    #[test]
+    fn what_is_learned_is_found_again_and_each_part_changes_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let experience = Experience::new(Some(&folder.path().join("new folder")));
+        for (bytes, weights) in [(1, 10), (2, 20), (1, 11)] {
+            experience.change(&key(bytes), |known| known.footprints = Some(table(weights)));
+        }
+        experience.change(&key(1), |known| known.correction = Some(1.1));
+        let known = experience.of(&key(1));
+        assert_eq!((known.footprints, known.correction, known.cpu_only), (Some(table(11)), Some(1.1), false));
+        assert_eq!(experience.of(&key(2)).footprints, Some(table(20)));
+        let other = Key { kv_type: KvType::Q8_0, ..key(1) };
+        assert_eq!(experience.of(&other), Known::default());
+        assert_eq!(fs::read_dir(folder.path().join("new folder")).unwrap().count(), 1, "nothing else is left behind");
+    }
+
+    #[test]
+    fn the_oldest_give_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let experience = Experience::new(Some(folder.path()));
+        (0..=REMEMBERED as u64).for_each(|bytes| experience.change(&key(bytes), |known| known.cpu_only = true));
+        assert!(!experience.of(&key(0)).cpu_only);
+        assert!(experience.of(&key(1)).cpu_only);
+    }
+
+    #[test]
+    fn a_file_that_is_damaged_or_of_another_version_counts_as_empty_and_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let experience = Experience::new(Some(folder.path()));
+        for content in ["", "{\"version\":\"0.0.0\",\"entries\":[]}", "{\"version\":1"] {
+            fs::write(folder.path().join(FILE), content).unwrap();
+            assert_eq!(experience.of(&key(1)), Known::default(), "{content}");
+            experience.change(&key(1), |known| known.cpu_only = true);
+            assert!(experience.of(&key(1)).cpu_only);
+        }
+    }
+
+    #[test]
+    fn a_model_file_that_changes_is_another_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.gguf");
+        fs::write(&path, "GGUF one").unwrap();
+        let first = ModelFile::read(&path).unwrap();
+        assert_eq!(ModelFile::read(&path).unwrap(), first);
+        fs::write(&path, "GGUF two").unwrap();
+        assert_ne!(ModelFile::read(&path).unwrap().header_hash, first.header_hash);
+        assert!(ModelFile::read(folder.path().join("none").as_path()).is_err());
+    }
+
+    #[test]
+    fn a_load_that_never_ended_is_told_once_and_one_that_ended_never() {
+        let folder = tempfile::tempdir().unwrap();
+        let experience = Experience::new(Some(folder.path()));
+        let (model, other) = (folder.path().join("m.gguf"), folder.path().join("o.gguf"));
+        fs::write(&model, "GGUF").unwrap();
+        fs::write(&other, "GGUF other").unwrap();
+        drop(experience.mark_load(&model, Profile::Performance));
+        assert_eq!(experience.take_unfinished_load(&model), None);
+        let marker = experience.mark_load(&model, Profile::Performance).unwrap();
+        assert_eq!(experience.take_unfinished_load(&model), None, "its process runs");
+        // A process number that cannot be: the one that loaded is gone.
+        fs::rename(&marker.0, marker.0.with_file_name("4294967294.json")).unwrap();
+        assert_eq!(experience.take_unfinished_load(&other), None);
+        assert_eq!(experience.take_unfinished_load(&model), Some(Profile::Performance));
+        assert_eq!(experience.take_unfinished_load(&model), None);
+    }
+}

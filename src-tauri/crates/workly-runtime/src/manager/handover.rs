@@ -1,0 +1,201 @@
+//! An answer between two workers, and what is told of its way.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use workly_core::policy;
+use workly_core::profile::Profile;
+use workly_core::reading::ProcessUse;
+use workly_core::wire::{AnswerSwitch, SwitchStrategy};
+use workly_engine::protocol::UnfinishedAnswer;
+
+/// A private folder for one saved KV cache, in memory where the system has a place for that; gone when dropped.
+#[derive(Debug)]
+pub(super) struct StateFolder(Option<TempDir>);
+
+impl StateFolder {
+    pub(super) fn new() -> Self {
+        let in_memory = Path::new("/dev/shm");
+        let made = if in_memory.is_dir() { TempDir::new_in(in_memory) } else { TempDir::new() };
+        // Without one the tokens are computed anew.
+        Self(made.inspect_err(|error| tracing::warn!("no folder for a saved state: {error}")).ok())
+    }
+
+    /// Where the KV cache goes.
+    pub(super) fn file(&self) -> PathBuf {
+        self.0.as_ref().map(|folder| folder.path().join("state")).unwrap_or_default()
+    }
+}
+
+/// Why the model moves, in words.
+#[derive(Debug, Clone)]
+pub(super) enum Reason {
+    /// Known as it is.
+    Text(String),
+    /// A decision of the policy; those who caused it are named once the card has told who is on it.
+    Decided { switch: policy::Switch, culprits: Option<Vec<ProcessUse>> },
+}
+
+impl Reason {
+    /// Whether nothing is still to be found out.
+    pub(super) const fn is_complete(&self) -> bool {
+        matches!(self, Self::Text(_) | Self::Decided { culprits: Some(_), .. })
+    }
+
+    /// Names those who caused it.
+    pub(super) fn blame(&mut self, found: &[ProcessUse]) {
+        if let Self::Decided { culprits, .. } = self {
+            culprits.get_or_insert_with(|| found.to_vec());
+        }
+    }
+
+    pub(super) fn sentence(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Decided { switch, culprits } => switch.sentence(culprits.as_deref().unwrap_or_default()),
+        }
+    }
+}
+
+/// An answer that waits for a worker to go on with.
+#[derive(Debug)]
+pub(super) struct Parked {
+    /// How far it is; none where its prompt is not even known: it begins again.
+    pub(super) unfinished: Option<UnfinishedAnswer>,
+    /// The saved KV cache.
+    pub(super) state: Option<Saved>,
+    /// The worker that wrote it.
+    pub(super) left: Left,
+}
+
+/// A KV cache in a file.
+#[derive(Debug)]
+pub(super) struct Saved {
+    pub(super) folder: StateFolder,
+    pub(super) bytes: u64,
+    pub(super) took_ms: f64,
+}
+
+/// The worker an answer has left.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Left {
+    pub(super) generation: u64,
+    pub(super) profile: Profile,
+    /// How long after the decision its process was gone.
+    pub(super) released: Released,
+}
+
+/// When the process that was left was gone.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Released {
+    /// It is not gone yet.
+    Pending,
+    /// So long after the decision.
+    After(Duration),
+    /// None on the GPU ends.
+    NoneEnds,
+}
+
+/// An answer that has changed workers, while the figures come in.
+#[derive(Debug)]
+pub(super) struct Handover {
+    pub(super) left: Left,
+    pub(super) to: Profile,
+    pub(super) reason: Reason,
+    pub(super) strategy: SwitchStrategy,
+    /// Bytes of KV cache that were saved, and the milliseconds that took.
+    pub(super) saved: Option<(u64, f64)>,
+    /// Tokens that the KV cache spared the new worker, and the milliseconds that took.
+    pub(super) restored: Option<(u32, f64)>,
+    /// Index of the new worker's first token, and the time since the old one's last.
+    pub(super) first_token: Option<(u32, Duration)>,
+}
+
+impl Handover {
+    /// What is told of it, once all figures are known.
+    pub(super) fn complete(&self) -> Option<AnswerSwitch> {
+        let known = self.left.released != Released::Pending && self.reason.is_complete();
+        if known { self.so_far() } else { None }
+    }
+
+    /// What is known of it, once the new worker writes.
+    pub(super) fn so_far(&self) -> Option<AnswerSwitch> {
+        let (at_token, gap) = self.first_token?;
+        let carried = self.restored.is_some_and(|(tokens, _)| tokens > 0);
+        Some(AnswerSwitch {
+            from: self.left.profile,
+            to: self.to,
+            reason: self.reason.sentence(),
+            strategy: if carried { self.strategy } else { SwitchStrategy::Replay },
+            at_token,
+            gap_ms: milliseconds(gap),
+            vram_released_ms: match self.left.released {
+                Released::After(time) => Some(milliseconds(time)),
+                Released::Pending | Released::NoneEnds => None,
+            },
+            state_bytes: self.saved.filter(|_| carried).map(|(bytes, _)| bytes),
+            saved_in_ms: self.saved.filter(|_| carried).map(|(_, took)| took),
+            restored_in_ms: self.restored.filter(|_| carried).map(|(_, took)| took),
+        })
+    }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn handover() -> Handover {
+        Handover {
+            left: Left { generation: 1, profile: Profile::Performance, released: Released::Pending },
+            to: Profile::CpuFallback,
+            reason: Reason::Text("asked for".to_owned()),
+            strategy: SwitchStrategy::Standby,
+            saved: Some((1_000, 5.0)),
+            restored: Some((40, 1.0)),
+            first_token: Some((20, Duration::from_millis(30))),
+        }
+    }
+
+    #[test]
+    fn a_handover_is_told_once_the_first_token_is_there_and_the_old_worker_is_gone() {
+        let mut handover = handover();
+        assert_eq!(handover.complete(), None);
+        handover.left.released = Released::After(Duration::from_millis(200));
+        let switch = handover.complete().unwrap();
+        assert_eq!((switch.at_token, switch.strategy), (20, SwitchStrategy::Standby));
+        assert!((switch.gap_ms - 30.0).abs() < 1e-9);
+        assert_eq!((switch.vram_released_ms, switch.state_bytes), (Some(200.0), Some(1_000)));
+        handover.first_token = None;
+        assert_eq!(handover.complete(), None);
+    }
+
+    #[test]
+    fn it_waits_for_the_culprits_of_a_decision() {
+        let switch = policy::Switch {
+            from: Profile::Performance,
+            to: Profile::CpuFallback,
+            reason: policy::Reason::Overload,
+            emergency: false,
+            numbers: policy::Numbers::default(),
+        };
+        let left = Left { released: Released::NoneEnds, ..handover().left };
+        let reason = Reason::Decided { switch, culprits: None };
+        let mut handover = Handover { left, reason, ..handover() };
+        assert_eq!(handover.complete(), None);
+        handover.reason.blame(&[ProcessUse { pid: 7, name: Some("game".into()), vram_bytes: None }]);
+        assert_eq!(handover.complete().unwrap().reason, "cpu_fallback (game)");
+    }
+
+    #[test]
+    fn where_nothing_was_carried_over_the_tokens_were_replayed() {
+        for restored in [None, Some((0, 1.0))] {
+            let switch = Handover { restored, ..handover() }.so_far().unwrap();
+            assert_eq!((switch.strategy, switch.state_bytes), (SwitchStrategy::Replay, None));
+        }
+    }
+}

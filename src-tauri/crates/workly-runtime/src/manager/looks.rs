@@ -1,0 +1,183 @@
+//! What follows from a look at the card: the policy is asked, and what it wants is begun.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use workly_core::policy::{EMERGENCY_PERCENT, ProfilePlan};
+use workly_core::profile::{Profile, ProfileChoice};
+use workly_core::reading::ProcessUse;
+use workly_core::wire::SwitchStrategy;
+use workly_engine::protocol::{Command, Reply};
+use workly_engine::worker::CallEvent;
+
+use super::handover::StateFolder;
+use super::pilot::Whereabouts;
+use super::switch::{EVACUATE_WITHIN, Stage};
+use super::task::Task;
+use crate::card::Card;
+use crate::experience::unix_ms;
+use crate::monitor::{Activity, Snapshot};
+
+/// Time between two reports of a worker's devices, where no probe knows the card.
+const DEVICES_EVERY: Duration = Duration::from_secs(5);
+/// Time until a card that could not be sized up is tried again.
+const SIZE_UP_AGAIN: Duration = Duration::from_mins(1);
+
+impl Task {
+    /// The monitor has looked.
+    pub(super) fn looked(&mut self) {
+        let seen = self.looks.borrow_and_update().clone();
+        self.ask_for_devices(&seen);
+        if seen.full {
+            self.standby.give_way(self.site.settings.standby);
+        }
+        let (Some(whereabouts), Some(pilot)) = (self.whereabouts(), &mut self.pilot) else { return };
+        let now = self.site.monitor.now_ms();
+        let settings = &self.site.settings;
+        let correction = pilot.state.correction();
+        let config = settings.policy(now, unix_ms() / 1_000);
+        let switch = pilot.look(seen.sight, seen.full, &whereabouts, settings, &config, now);
+        let learned = pilot.state.correction();
+        if (learned - correction).abs() > f64::EPSILON {
+            self.remember(move |known| known.correction = Some(learned));
+        }
+        if let Some(switch) = switch {
+            self.follow(switch);
+        }
+        self.hurry();
+        self.size_up();
+    }
+
+    /// The settings changed: what was seen last may now mean something else.
+    pub(super) fn reconsider(&mut self) {
+        let (Some(whereabouts), Some(pilot)) = (self.whereabouts(), &mut self.pilot) else { return };
+        let now = self.site.monitor.now_ms();
+        let settings = &self.site.settings;
+        let config = settings.policy(now, unix_ms() / 1_000);
+        if let Some(switch) = pilot.reconsider(&whereabouts, settings, &config, now) {
+            self.follow(switch);
+        }
+    }
+
+    /// Where the model is; while it moves, where it is going.
+    pub(super) fn whereabouts(&self) -> Option<Whereabouts> {
+        let (profile, active) = match (&self.switch, &self.running) {
+            (Some(switch), _) => (switch.to, switch.plan),
+            (None, Some(placed)) => (placed.running.profile, placed.running.plan),
+            (None, None) => return None,
+        };
+        Some(Whereabouts {
+            profile,
+            active: if profile.uses_gpu() { active } else { ProfilePlan::NONE },
+            moving: self.switch.is_some() || self.leaving.on_gpu > 0 || self.settling.is_some(),
+            answering: self.answering.is_some(),
+        })
+    }
+
+    /// A card that fills up while the next worker gets ready is not waited for any longer.
+    fn hurry(&mut self) {
+        let percent =
+            self.pilot.as_ref().filter(|pilot| pilot.sees()).and_then(|pilot| pilot.reading()?.vram_percent());
+        let is_full = percent.is_some_and(|percent| f64::from(percent) > EMERGENCY_PERCENT);
+        let on_gpu = self.running.as_ref().is_some_and(|placed| placed.running.profile.uses_gpu());
+        let Some(switch) = self.switch.as_mut().filter(|_| is_full && on_gpu) else { return };
+        if !matches!(switch.stage, Stage::Preparing { profile: Profile::CpuFallback, .. }) {
+            return;
+        }
+        let folder = StateFolder::new();
+        let call = self.answering.as_ref().and_then(|answering| answering.call.as_ref());
+        if let Some(call) = call {
+            call.hand_over(folder.file());
+        }
+        let by = Instant::now() + EVACUATE_WITHIN;
+        let has_call = call.is_some();
+        switch.strategy = SwitchStrategy::Emergency;
+        if let Stage::Preparing { coming, .. } = std::mem::replace(&mut switch.stage, Stage::Evacuating(folder, by)) {
+            // The worker on its way is the one that goes on.
+            self.standby.coming(coming);
+        }
+        if !has_call {
+            self.evacuated();
+        }
+    }
+
+    /// Where no probe knows the card, the worker on it tells of its memory.
+    fn ask_for_devices(&mut self, seen: &Snapshot) {
+        let Some(placed) = self.running.as_ref().filter(|placed| placed.running.profile.uses_gpu()) else { return };
+        let card = self.pilot.as_ref().and_then(|pilot| pilot.card.as_ref());
+        let by_worker = card.is_some_and(|card| seen.gpu.as_ref().is_none_or(|gpu| gpu.backend == card.device.backend));
+        if by_worker && self.devices.is_none() && Instant::now() >= self.devices_after {
+            self.devices_after = Instant::now() + DEVICES_EVERY;
+            self.devices = Some(placed.running.worker.call(Command::Devices));
+        }
+    }
+
+    pub(super) fn told_devices(&mut self, event: CallEvent) {
+        match event {
+            CallEvent::Reply(Reply::Devices { devices }) => {
+                self.devices = None;
+                if let Some(card) = self.pilot.as_ref().and_then(|pilot| pilot.card.as_ref()) {
+                    self.site.monitor.set_backend_devices(devices, &card.device);
+                }
+            }
+            CallEvent::Reply(_) | CallEvent::Ended(_) => self.devices = None,
+            CallEvent::Silent | CallEvent::Resumed => {}
+        }
+    }
+
+    /// Finds out what the model takes of a card that was out of reach when it was loaded.
+    fn size_up(&mut self) {
+        let settings = &self.site.settings;
+        let wants_gpu =
+            settings.profile != ProfileChoice::Fixed(Profile::CpuFallback) && settings.gpu_layers != Some(0);
+        let unknown = self.pilot.as_ref().is_some_and(|pilot| pilot.card.is_none() && pilot.sees());
+        let may_wake = !self.looks.borrow().asleep;
+        if wants_gpu && unknown && may_wake && self.sizing.is_none() && Instant::now() >= self.size_up_after {
+            self.size_up_after = Instant::now() + SIZE_UP_AGAIN;
+            let site = self.site.clone();
+            self.sizing = Some(Box::pin(site.size_up()));
+        }
+    }
+
+    pub(super) fn sized_up(&mut self, card: Option<Card>) {
+        if let (Some(pilot), Some(card)) = (&mut self.pilot, card) {
+            self.site.monitor.set_backend_devices(card.devices.clone(), &card.device);
+            pilot.sized_up(card);
+        }
+    }
+
+    /// The card has told who is on it.
+    pub(super) fn blame(&mut self, culprits: &[ProcessUse]) {
+        if let Some(why) = &mut self.why {
+            why.blame(culprits);
+        }
+        if let Some(switch) = &mut self.switch {
+            switch.reason.blame(culprits);
+        }
+        if let Some(answering) = &mut self.answering {
+            answering.answer.blame(culprits);
+        }
+    }
+
+    /// Tells the monitor how closely to watch.
+    pub(super) fn tell_monitor(&self) {
+        // A model that comes up for the first time tells for itself when it wants the card.
+        if self.first.is_some() {
+            return;
+        }
+        let Some(pilot) = self.pilot.as_ref().filter(|_| self.wanted) else {
+            return self.site.monitor.set_activity(Activity::default());
+        };
+        let placed = self.running.as_ref().map(|placed| &placed.running);
+        let on_gpu = placed.filter(|running| running.profile.uses_gpu());
+        let is_loading = self.switch.as_ref().is_some_and(|switch| switch.to.uses_gpu());
+        self.site.monitor.set_activity(Activity {
+            model_loaded: true,
+            model_on_gpu: on_gpu.is_some() || is_loading,
+            climbing: pilot.is_climbing(),
+            settling: self.settling.is_some(),
+            own_bytes: Some(on_gpu.map_or(0, |running| pilot.footprint(running.plan))),
+            profile: placed.map(|running| running.profile),
+        });
+    }
+}

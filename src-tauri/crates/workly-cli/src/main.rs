@@ -1,5 +1,6 @@
 //! Workly without a window, and the worker that holds a model. Here: the command line and the exit codes.
 
+mod bench;
 mod chat;
 mod monitor;
 mod plan;
@@ -27,6 +28,8 @@ enum Command {
     Monitor(monitor::MonitorArgs),
     /// Show how many layers each profile would place on the GPU.
     Plan(plan::PlanArguments),
+    /// Measure how long a switch of profile holds an answer up.
+    Bench(bench::BenchArguments),
     /// Play a recorded GPU load and show when Workly would switch.
     Simulate(simulate::SimulateArgs),
     /// Hold a model for a supervisor; not for people.
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Command::Chat(arguments) => block_on(chat::run(arguments)),
         Command::Monitor(arguments) => block_on(monitor::run(arguments)),
         Command::Plan(arguments) => block_on(plan::run(arguments)),
+        Command::Bench(arguments) => block_on(bench::run(arguments)),
         Command::Simulate(arguments) => simulate::run(arguments),
         Command::Worker(arguments) => worker::run(&arguments),
     };

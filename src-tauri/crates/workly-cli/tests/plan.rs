@@ -81,7 +81,7 @@ fn a_footprint_is_asked_once_and_again_for_another_context() {
 
     // What is remembered is what is used.
     let mut doctored = after_first;
-    let whole = &mut doctored["entries"][0][1]["by_layers"][31];
+    let whole = &mut doctored["entries"][0][1]["footprints"]["by_layers"][31];
     whole["weights"] = (whole["weights"].as_u64().unwrap() + (1 << 30)).into();
     fs::write(&file, doctored.to_string()).unwrap();
     let mib = |plan: &Value| plan["profiles"]["performance"]["footprint_mib"].as_u64().unwrap();

@@ -258,10 +258,8 @@ impl<'model> Conversation<'model> {
             if answer.tokens >= limit {
                 break StopReason::Length;
             }
-            match job.check() {
-                Ok(()) => {}
-                Err(Halt::Interrupted(Interruption::HandOver(path))) => return Ok(self.hand_over(answer, &path)),
-                Err(_) => break StopReason::Cancelled,
+            if job.interruptions.is_cancelled(job.id) {
+                break StopReason::Cancelled;
             }
             let position = self.cached.len() as u64;
             let chosen = sampler.choose(self.context.get_logits_ith(-1), &self.cached, position);
@@ -276,6 +274,10 @@ impl<'model> Conversation<'model> {
             answer.seconds = seconds_before + began.get_or_insert_with(Instant::now).elapsed().as_secs_f64();
             if added.stopped {
                 break StopReason::StopString;
+            }
+            // The worker that goes on computes this token: what it took to choose it is not thrown away.
+            if let Some(Interruption::HandOver(path)) = job.interruptions.of(job.id) {
+                return Ok(self.hand_over(answer, &path));
             }
             if fault::strikes(FaultPoint::Token(answer.tokens)) {
                 return Err(self.failed("a fault asked for"));

@@ -199,6 +199,16 @@ impl Task {
             self.advance();
             self.tell_monitor();
             self.publish();
+            self.tell_loaded();
+        }
+    }
+
+    /// Tells whoever waits that the model is loaded, once the snapshot says so as well.
+    fn tell_loaded(&mut self) {
+        if self.running.is_some() {
+            for waiting in self.awaiting_load.drain(..) {
+                let _ = waiting.send(Ok(()));
+            }
         }
     }
 
@@ -264,9 +274,6 @@ impl Task {
         }
         if self.running.is_none() {
             return;
-        }
-        for waiting in self.awaiting_load.drain(..) {
-            let _ = waiting.send(Ok(()));
         }
         if self.answering.is_none()
             && let Some(answer) = self.queue.pop_front()

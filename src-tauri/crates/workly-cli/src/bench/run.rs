@@ -1,0 +1,202 @@
+//! The measurement: one long answer after another, moved off the GPU and back again and again.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context as _, bail};
+use sysinfo::{Pid, ProcessesToUpdate, System};
+use tokio::sync::watch;
+use workly_core::chat::{Message, Role};
+use workly_core::model::ModelInfo;
+use workly_core::profile::Profile;
+use workly_core::sampling::Sampling;
+use workly_core::wire::{AnswerEvent, AnswerRequest, AnswerSwitch, ModelSnapshot, ModelState};
+use workly_runtime::manager::{ModelManager, ModelSettings, Patience};
+use workly_runtime::monitor::{Monitor, MonitorSettings, Sources};
+use workly_runtime::places;
+
+/// Tokens written in a place before the model leaves it.
+const TOKENS_EACH: u32 = 8;
+/// A sentence for prompts, about 14 tokens long.
+const SENTENCE: &str = "The keeper climbed the stairs of the lighthouse and looked at the sea. ";
+const TOKENS_OF_SENTENCE: u32 = 14;
+
+/// What was measured.
+pub(crate) struct Measured {
+    /// As it was loaded on the GPU.
+    pub(crate) model: ModelInfo,
+    pub(crate) threads_on_cpu: u32,
+    pub(crate) switches: Vec<AnswerSwitch>,
+    /// Milliseconds between tokens on the GPU and on the CPU, without those of switches.
+    pub(crate) token_ms_gpu: Vec<f64>,
+    pub(crate) token_ms_cpu: Vec<f64>,
+    /// Tokens of context at each switch.
+    pub(crate) context: Vec<u32>,
+    pub(crate) gpu_processes_left: usize,
+}
+
+/// Where the model is within its round.
+struct Round {
+    place: Profile,
+    tokens_here: u32,
+    /// It was told to leave.
+    leaving: bool,
+    last_token: Option<Instant>,
+    /// Tokens of context by now.
+    context: u32,
+}
+
+/// Moves answers off the GPU so many times.
+///
+/// # Errors
+///
+/// When the model does not load on a GPU, or an answer fails.
+pub(crate) async fn measure(settings: ModelSettings, switches: u32, prompt_tokens: u32) -> anyhow::Result<Measured> {
+    let program = std::env::current_exe().context("this program's own path is unknown")?;
+    let monitor = Arc::new(Monitor::start(Sources::from_environment(), MonitorSettings::default())?);
+    let manager = ModelManager::start(program, settings, Patience::default(), monitor, places::data_dir());
+    manager.load().await?;
+    let mut snapshots = manager.snapshot();
+    let loaded = snapshots.borrow_and_update().clone();
+    let on_gpu = loaded.profile.is_some_and(Profile::uses_gpu);
+    let Some(model) = loaded.model.filter(|_| on_gpu) else {
+        let notice = loaded.notice.unwrap_or_default();
+        manager.shut_down().await;
+        bail!("there is no GPU to leave: {notice} For a trial in software set GGML_VK_VISIBLE_DEVICES=0");
+    };
+    let mut measured = Measured {
+        model,
+        threads_on_cpu: 0,
+        switches: Vec::new(),
+        token_ms_gpu: Vec::new(),
+        token_ms_cpu: Vec::new(),
+        context: Vec::new(),
+        gpu_processes_left: 0,
+    };
+    while measured.down() < switches {
+        ready_on_gpu(&manager, &mut snapshots).await?;
+        measured.one_answer(&manager, &mut snapshots, switches, prompt_tokens).await?;
+    }
+    manager.shut_down().await;
+    Ok(measured)
+}
+
+/// Waits until the model is on the GPU with a standby beside it.
+async fn ready_on_gpu(manager: &ModelManager, snapshots: &mut watch::Receiver<ModelSnapshot>) -> anyhow::Result<()> {
+    if snapshots.borrow_and_update().profile == Some(Profile::CpuFallback) {
+        manager.switch(Profile::Performance, "back for the next answer");
+    }
+    let is_there = |snapshot: &ModelSnapshot| {
+        let on_gpu = snapshot.profile.is_some_and(Profile::uses_gpu);
+        (on_gpu && snapshot.standby_ready) || snapshot.state == ModelState::Failed
+    };
+    let snapshot = snapshots.wait_for(is_there).await.context("the manager ended")?;
+    match &snapshot.problem {
+        Some(problem) => Err(problem.clone().into()),
+        None => Ok(()),
+    }
+}
+
+impl Measured {
+    fn down(&self) -> u32 {
+        self.switches.iter().filter(|switch| !switch.to.uses_gpu()).count() as u32
+    }
+
+    /// Moves one answer to and fro until its context is full, or enough was measured.
+    async fn one_answer(
+        &mut self,
+        manager: &ModelManager,
+        snapshots: &mut watch::Receiver<ModelSnapshot>,
+        switches: u32,
+        prompt_tokens: u32,
+    ) -> anyhow::Result<()> {
+        let mut stream = manager.answer(request(prompt_tokens));
+        let mut round =
+            Round { place: Profile::Performance, tokens_here: 0, leaving: false, last_token: None, context: 0 };
+        while let Some(event) = stream.next().await {
+            match event {
+                AnswerEvent::Prompt { total, .. } => round.context = total,
+                AnswerEvent::Token { profile, .. } => {
+                    self.token(&mut round, profile);
+                    let snapshot = snapshots.borrow_and_update().clone();
+                    if round.is_to_leave(&snapshot) {
+                        round.leaving = true;
+                        let to = if profile.uses_gpu() { Profile::CpuFallback } else { Profile::Performance };
+                        manager.switch(to, "to be measured");
+                    }
+                }
+                AnswerEvent::Switched(switch) => {
+                    self.told(switch, &round, &snapshots.borrow_and_update());
+                    round.leaving = false;
+                    if self.down() >= switches {
+                        manager.stop();
+                    }
+                }
+                AnswerEvent::Done(_) => return Ok(()),
+                AnswerEvent::Failed(problem) => return Err(problem.into()),
+                AnswerEvent::Silent { .. } | AnswerEvent::Resumed => {}
+            }
+        }
+        bail!("the answer ended without a word")
+    }
+
+    fn token(&mut self, round: &mut Round, profile: Profile) {
+        let now = Instant::now();
+        let took = round.last_token.replace(now).map(|before| (now - before).as_secs_f64() * 1_000.0);
+        round.context += 1;
+        if profile.uses_gpu() != round.place.uses_gpu() {
+            (round.place, round.tokens_here) = (profile, 0);
+        } else if let Some(took) = took {
+            let list = if profile.uses_gpu() { &mut self.token_ms_gpu } else { &mut self.token_ms_cpu };
+            list.push(took);
+        }
+        round.tokens_here += 1;
+    }
+
+    fn told(&mut self, switch: AnswerSwitch, round: &Round, snapshot: &ModelSnapshot) {
+        if !switch.to.uses_gpu() {
+            self.context.push(round.context);
+            self.gpu_processes_left += gpu_workers();
+            if let Some(model) = &snapshot.model {
+                self.threads_on_cpu = model.threads;
+            }
+        }
+        self.switches.push(switch);
+    }
+}
+
+impl Round {
+    fn is_to_leave(&self, snapshot: &ModelSnapshot) -> bool {
+        let is_ready = if self.place.uses_gpu() { snapshot.standby_ready } else { true };
+        !self.leaving && self.tokens_here >= TOKENS_EACH && is_ready && snapshot.switching_to.is_none()
+    }
+}
+
+fn request(prompt_tokens: u32) -> AnswerRequest {
+    let sentences = (prompt_tokens / TOKENS_OF_SENTENCE).max(1) as usize;
+    let text = format!("{}Go on with this story.", SENTENCE.repeat(sentences));
+    AnswerRequest {
+        messages: vec![Message::new(Role::User, text)],
+        sampling: Some(Sampling { seed: 1, ..Sampling::default() }),
+        max_tokens: None,
+        stop_strings: Vec::new(),
+        ignore_end: true,
+    }
+}
+
+/// Workers of this program that may be on the GPU.
+fn gpu_workers() -> usize {
+    let Ok(mut system) = System::new() else { return 0 };
+    system.refresh_processes(ProcessesToUpdate::All, true);
+    let own = Pid::from_u32(std::process::id());
+    let is_gpu_worker = |process: &&sysinfo::Process| {
+        let has = |word: &str| process.cmd().iter().any(|argument| argument == word);
+        process.parent() == Some(own) && has("worker") && has("all") && process.thread_kind().is_none()
+    };
+    system
+        .processes()
+        .values()
+        .filter(is_gpu_worker)
+        .filter(|process| process.status() != sysinfo::ProcessStatus::Zombie)
+        .count()
+}

@@ -26,7 +26,7 @@ pub use error::ProbeError;
 pub use nvml::NvmlProbe;
 pub use probe::{Gpu, Memory, Probe, Sensors};
 pub use replay::{OwnUse, Replay, ReplayError};
-pub use select::choose;
+pub use select::{choose, is_same};
 pub use sources::Sources;
 pub use sysfs::Sysfs;
 pub use thread::{Answer, ProbeThread, Request};

@@ -32,8 +32,8 @@ fn probed_as<'a>(probed: &'a [Device], wanted: &Device) -> Option<&'a Device> {
     probed.iter().find(|device| is_same(device, wanted))
 }
 
-/// By address where both have one, else by name.
-pub(crate) fn is_same(left: &Device, right: &Device) -> bool {
+/// Whether two descriptions are of one card: by PCI address where both have one, else by name.
+pub fn is_same(left: &Device, right: &Device) -> bool {
     match (&left.pci_address, &right.pci_address) {
         (Some(left), Some(right)) => same_address(left, right),
         _ => left.description == right.description,

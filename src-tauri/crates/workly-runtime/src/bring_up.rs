@@ -12,7 +12,7 @@ use workly_core::reading::Reading;
 use workly_engine::end::WorkerEnd;
 use workly_engine::protocol::{Command, LoadRequest, Reply};
 use workly_engine::worker::{CallEvent, Worker};
-use workly_gpu::Sysfs;
+use workly_gpu::{Sysfs, is_same};
 
 use crate::card::{self, Card, Circumstances, Unsized};
 use crate::cpu::default_threads;
@@ -218,12 +218,13 @@ impl Site {
         Ok(seen.shown.filter(|reading| reading.vram_total > 0))
     }
 
-    /// The reading of the card that was chosen: the one made before, unless that was of another.
+    /// The reading of the card that was chosen: the one made before a worker of ours was on any, unless that was of
+    /// another card. A device in software stands for whatever card there is.
     async fn match_card(&self, reading: Option<Reading>, card: &Card) -> Reading {
-        let watched = |monitor: &Monitor| monitor.snapshot().gpu.map(|gpu| gpu.pci_address.clone());
-        let before = watched(&self.monitor);
+        let watched = self.monitor.snapshot().gpu;
         self.monitor.set_backend_devices(card.devices.clone(), &card.device);
-        if let Some(reading) = reading.filter(|_| before == Some(card.device.pci_address.clone())) {
+        let fits = watched.is_some_and(|gpu| card.device.is_software() || is_same(&gpu, &card.device));
+        if let Some(reading) = reading.filter(|_| fits) {
             return reading;
         }
         let seen = self.monitor.read_now(DRIVER_PATIENCE).await;

@@ -1,6 +1,6 @@
 //! Running the real program on the real model.
 #![expect(dead_code, reason = "each test program uses its own part")]
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
 pub(crate) mod worker;
 
@@ -100,6 +100,15 @@ impl Chat {
         }
     }
 
+    /// The next object on standard output, if one comes within this time.
+    pub(crate) fn object_within(&self, time: Duration) -> Option<Value> {
+        match self.stdout.recv_timeout(time) {
+            Ok(line) => Some(serde_json::from_str(&line).unwrap()),
+            Err(mpsc::RecvTimeoutError::Timeout) => None,
+            Err(mpsc::RecvTimeoutError::Disconnected) => panic!("the chat ended"),
+        }
+    }
+
     /// The next line of standard error with this text, within a time.
     pub(crate) fn remark(&self, wanted: &str, within: Duration) -> String {
         let deadline = Instant::now() + within;
@@ -112,9 +121,11 @@ impl Chat {
         }
     }
 
-    /// The process of the chat's worker.
+    /// The worker of the chat that writes the answer: with a standby beside it, the one on the GPU.
     pub(crate) fn worker(&self) -> u32 {
-        wait_for("a worker", || worker_of(self.process_id()))
+        wait_for("a worker", || {
+            gpu_workers_of(self.process_id()).next().or_else(|| workers_of(self.process_id()).next())
+        })
     }
 
     /// Waits for the end; the exit code, `None` when a signal ended it.
@@ -154,13 +165,21 @@ pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T 
     }
 }
 
-/// The worker that a process has started, if it has one.
-pub(crate) fn worker_of(process_id: u32) -> Option<u32> {
-    std::fs::read_dir("/proc").unwrap().flatten().find_map(|entry| {
+/// The workers that a process has started.
+pub(crate) fn workers_of(process_id: u32) -> impl Iterator<Item = u32> {
+    std::fs::read_dir("/proc").unwrap().flatten().filter_map(move |entry| {
         let id: u32 = entry.file_name().to_str()?.parse().ok()?;
         let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
         let parent: u32 = stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()?;
         (parent == process_id && is_alive(id)).then_some(id)
+    })
+}
+
+/// Those of them that may be on the GPU.
+pub(crate) fn gpu_workers_of(process_id: u32) -> impl Iterator<Item = u32> {
+    workers_of(process_id).filter(|id| {
+        let arguments = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        arguments.split(|byte| *byte == 0).any(|argument| argument == b"all")
     })
 }
 

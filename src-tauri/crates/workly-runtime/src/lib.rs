@@ -9,3 +9,4 @@ pub mod layer_plans;
 pub mod manager;
 pub mod monitor;
 pub mod places;
+pub mod settings_file;

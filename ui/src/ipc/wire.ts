@@ -1,6 +1,7 @@
 // Generated from workly-core by `cargo xtask types`. Do not edit.
 
 export const MODEL_CHANGED = "model-changed";
+export const SETTINGS_CHANGED = "settings-changed";
 
 export type Role = "system" | "user" | "assistant";
 
@@ -337,3 +338,139 @@ profile: Profile, } | { "type": "silent",
  * What happens and what to do.
  */
 message: string, } | { "type": "resumed" } | { "type": "switched" } & AnswerSwitch | { "type": "done" } & AnswerStats | { "type": "failed" } & Problem;
+
+export type Standby = "auto" | "on" | "off";
+
+export type Thresholds = { 
+/**
+ * Above it the card is overloaded, percent of total VRAM.
+ */
+overload_vram_percent: number, 
+/**
+ * Above it, with the GPU busy, the card is stressed, percent of total VRAM.
+ */
+stressed_vram_percent: number, 
+/**
+ * Below it, with the GPU calm, the card is optimal, percent of total VRAM.
+ */
+optimal_vram_percent: number, 
+/**
+ * Above it the GPU counts as busy, percent of utilization.
+ */
+stressed_gpu_percent: number, 
+/**
+ * Below it the GPU counts as calm, percent of utilization.
+ */
+optimal_gpu_percent: number, };
+
+export type Reason = "overload" | "stress" | "fault" | "recovered" | "replan" | "override" | "choice" | "gpu_gone" | "start" | "table";
+
+export type AiSettings = { gpu_profile: ProfileChoice, auto_switching_enabled: boolean, balanced_gpu_layers: number, context_tokens: number, model: string | null, standby: Standby, gpu_device: string, cpu_threads: "auto" | number, };
+
+export type GpuMonitoringSettings = { interval_seconds: number, csv_history_enabled: boolean, thresholds: Thresholds, };
+
+export type UiSettings = { language: "system" | "en" | "fr", theme: "system" | "light" | "dark", close_to_tray: boolean, autostart: boolean, notify_on_switch: boolean, };
+
+export type OverrideSetting = { kind: OverrideWish, until: number | null, };
+
+export type Settings = { ai: AiSettings, gpu_monitoring: GpuMonitoringSettings, ui: UiSettings, override?: OverrideSetting, };
+
+export type SettingsNotice = { "type": "restored", 
+/**
+ * Name of the file that holds the broken text, in the data folder.
+ */
+kept_as: string, 
+/**
+ * What is wrong with it.
+ */
+detail: string, } | { "type": "defaults", 
+/**
+ * Name of the file that holds the broken text, in the data folder.
+ */
+kept_as: string, 
+/**
+ * What is wrong with it.
+ */
+detail: string, } | { "type": "unreadable", 
+/**
+ * Why.
+ */
+detail: string, } | { "type": "edit_broken", 
+/**
+ * What is wrong with it.
+ */
+detail: string, } | { "type": "not_watched", 
+/**
+ * Why.
+ */
+detail: string, } | { "type": "bad_value", 
+/**
+ * The setting, such as `ai.context_tokens`.
+ */
+key: string, 
+/**
+ * What is wrong with it, in English.
+ */
+message: string, 
+/**
+ * What is used instead.
+ */
+fallback: string, };
+
+export type SettingsSnapshot = { 
+/**
+ * The values in force.
+ */
+values: Settings, 
+/**
+ * What each would be without a file.
+ */
+defaults: Settings, 
+/**
+ * Keys that the file sets to something else than the default.
+ */
+changed: Array<string>, 
+/**
+ * What the user should know about the file.
+ */
+notices: Array<SettingsNotice>, 
+/**
+ * The data folder, as a person reads it.
+ */
+folder: string | null, 
+/**
+ * Settings that the command line has taken over until the next start, such as `ai.gpu_profile`.
+ */
+fixed_by_arguments: Array<string>, };
+
+export type ReasonCount = { 
+/**
+ * The reason.
+ */
+reason: Reason, 
+/**
+ * How often.
+ */
+count: number, };
+
+export type ThresholdsPreview = { 
+/**
+ * Minutes of readings there are, at most 60; 0 where there are none.
+ */
+minutes: number, 
+/**
+ * How often Workly would have switched.
+ */
+switches: number, 
+/**
+ * How often it would have with the thresholds in force.
+ */
+switches_now: number, 
+/**
+ * The reasons of those switches, each with its number.
+ */
+reasons: Array<ReasonCount>, 
+/**
+ * Whether the model's own footprints were known; else a middling model on this card is assumed.
+ */
+for_this_model: boolean, };

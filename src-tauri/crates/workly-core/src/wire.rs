@@ -13,6 +13,7 @@ use crate::problem::{Problem, ProblemCode};
 use crate::profile::{Profile, ProfileChoice};
 use crate::sampling::Sampling;
 use crate::settings::OverrideWish;
+use crate::wire_settings::{self, SETTINGS_CHANGED};
 
 /// Name of the event that carries a [`ModelSnapshot`] after each change.
 pub const MODEL_CHANGED: &str = "model-changed";
@@ -244,8 +245,10 @@ pub fn typescript() -> String {
     ];
     let mut source = format!(
         "// Generated from workly-core by `cargo xtask types`. Do not edit.\n\n\
-         export const MODEL_CHANGED = \"{MODEL_CHANGED}\";\n"
+         export const MODEL_CHANGED = \"{MODEL_CHANGED}\";\n\
+         export const SETTINGS_CHANGED = \"{SETTINGS_CHANGED}\";\n"
     );
+    let declarations = declarations.into_iter().chain(wire_settings::declarations(&config));
     for declaration in declarations {
         source.push_str("\nexport ");
         source.push_str(&declaration);

@@ -12,3 +12,4 @@ pub mod manager;
 mod model_settings;
 pub mod monitor;
 pub mod places;
+pub mod settings_file;

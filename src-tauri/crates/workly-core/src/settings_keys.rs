@@ -1,0 +1,138 @@
+//! Single settings by their keys, such as `ai.context_tokens`, in a document that is otherwise left as it is.
+//!
+//! Only the key that changes is written: what the file does not say stays unsaid, and what Workly does not know survives.
+
+use serde_json::{Map, Value};
+
+use crate::settings::{SettingFault, Settings};
+
+/// The key of the thresholds, which are set together because they are valid together.
+pub const THRESHOLDS: &str = "gpu_monitoring.thresholds";
+/// The key of what the user asked for in the tray.
+pub const OVERRIDE: &str = "override";
+
+/// Every key that can be set, in the order of the file.
+pub fn keys() -> Vec<String> {
+    let mut keys = Vec::new();
+    let Ok(Value::Object(sections)) = serde_json::to_value(Settings::default()) else { return keys };
+    for (section, values) in &sections {
+        let Value::Object(values) = values else { continue };
+        keys.extend(values.keys().map(|key| format!("{section}.{key}")));
+    }
+    keys.push(OVERRIDE.to_owned());
+    keys
+}
+
+/// Sets one value in a document.
+///
+/// # Errors
+/// What is wrong with the value, or that there is no such setting; the document is then left alone.
+pub fn set(document: &Value, key: &str, value: Value) -> Result<Value, SettingFault> {
+    if !keys().iter().any(|known| known == key) {
+        let message = "is not a setting of Workly".to_owned();
+        return Err(SettingFault { key: key.to_owned(), message, fallback: "nothing".into() });
+    }
+    let mut changed = document.clone();
+    if let Some(place) = place(&mut changed, key) {
+        merge_into(place, value);
+    }
+    let (_, faults) = Settings::salvage(&changed);
+    match faults.into_iter().find(|fault| fault.key == key || fault.key.starts_with(&format!("{key}."))) {
+        Some(fault) => Err(fault),
+        None => Ok(changed),
+    }
+}
+
+/// Removes one value from a document, which gives it its default again; an empty key removes all Workly knows but the
+/// choice of the model.
+pub fn reset(document: &Value, key: &str) -> Value {
+    let mut changed = document.clone();
+    let wanted = |known: &String| if key.is_empty() { known != "ai.model" } else { known == key };
+    for known in keys().into_iter().filter(wanted) {
+        let (section, name) = known.split_once('.').unwrap_or(("", &known));
+        let values = if section.is_empty() { Some(&mut changed) } else { changed.get_mut(section) };
+        if let Some(values) = values.and_then(Value::as_object_mut) {
+            values.remove(name);
+        }
+    }
+    changed
+}
+
+/// The keys whose value is not the default.
+pub fn changed(settings: &Settings) -> Vec<String> {
+    let (Ok(values), Ok(defaults)) = (serde_json::to_value(settings), serde_json::to_value(Settings::default())) else {
+        return Vec::new();
+    };
+    let at = |document: &Value, key: &str| document.pointer(&format!("/{}", key.replace('.', "/"))).cloned();
+    keys().into_iter().filter(|key| at(&values, key) != at(&defaults, key)).collect()
+}
+
+/// The place of a key, made if it is not there.
+fn place<'a>(document: &'a mut Value, key: &str) -> Option<&'a mut Value> {
+    let mut place = document;
+    for name in key.split('.') {
+        if !place.is_object() {
+            *place = Value::Object(Map::new());
+        }
+        place = place.as_object_mut()?.entry(name).or_insert(Value::Null);
+    }
+    Some(place)
+}
+
+/// A group keeps the keys that are not set anew.
+fn merge_into(place: &mut Value, value: Value) {
+    match (place, value) {
+        (Value::Object(place), Value::Object(values)) => place.extend(values),
+        (place, value) => *place = value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_the_key_that_is_set_is_written() {
+        let seed =
+            json!({ "ai": { "gpu_profile": "auto", "auto_switching_enabled": true, "voice": "z" }, "avatar": 1 });
+        let changed = set(&seed, "ui.theme", json!("dark")).unwrap();
+        let mut expected = seed.clone();
+        expected["ui"] = json!({ "theme": "dark" });
+        assert_eq!(changed, expected);
+        assert_eq!(reset(&changed, "ui.theme")["ui"], json!({}));
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_used_is_refused_with_its_limits() {
+        let fault = set(&json!({}), "ai.context_tokens", json!(12)).unwrap_err();
+        assert_eq!(fault.key, "ai.context_tokens");
+        assert!(fault.message.contains("from 256 to 1048576"), "{fault}");
+        for unknown in ["ai", "ai.turbo", "", "gpu_monitoring.thresholds.overload_vram_percent"] {
+            assert!(set(&json!({}), unknown, json!(1)).is_err(), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn thresholds_are_judged_together_and_a_fault_elsewhere_does_not_stand_in_the_way() {
+        let document = json!({ "ai": { "context_tokens": -1 } });
+        let five = |stressed: u32| json!({ "stressed_vram_percent": stressed });
+        assert!(set(&document, THRESHOLDS, five(70)).is_ok());
+        assert!(set(&document, THRESHOLDS, five(89)).unwrap_err().message.contains("at least 5 points"));
+        assert!(set(&document, THRESHOLDS, five(300)).is_err());
+    }
+
+    #[test]
+    fn a_reset_of_all_keeps_what_workly_does_not_know_and_the_model() {
+        let document =
+            json!({ "ai": { "model": "m.gguf", "context_tokens": 512 }, "override": {"kind":"hold"}, "x": 1 });
+        assert_eq!(reset(&document, ""), json!({ "ai": { "model": "m.gguf" }, "x": 1 }));
+    }
+
+    #[test]
+    fn the_keys_that_differ_from_their_defaults_are_named() {
+        let document = json!({ "ui": { "theme": "dark", "language": "system" }, "override": { "kind": "give_up" } });
+        assert_eq!(changed(&Settings::salvage(&document).0), ["ui.theme", "override"]);
+    }
+}

@@ -28,7 +28,7 @@ pub enum FaultPoint {
     Load,
     /// While it computes a prompt, or what it takes over of an answer.
     Prompt,
-    /// Before the token of this index of an answer is computed.
+    /// Before the token of this index of an answer is chosen.
     Token(u32),
 }
 

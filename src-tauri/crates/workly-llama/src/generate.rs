@@ -261,6 +261,9 @@ impl<'model> Conversation<'model> {
             if job.interruptions.is_cancelled(job.id) {
                 break StopReason::Cancelled;
             }
+            if fault::strikes(FaultPoint::Token(answer.tokens)) {
+                return Err(self.failed("a fault asked for"));
+            }
             let position = self.cached.len() as u64;
             let chosen = sampler.choose(self.context.get_logits_ith(-1), &self.cached, position);
             let Some(token) = chosen.filter(|token| !self.ends.contains(token)) else { break StopReason::End };
@@ -278,9 +281,6 @@ impl<'model> Conversation<'model> {
             // The worker that goes on computes this token: what it took to choose it is not thrown away.
             if let Some(Interruption::HandOver(path)) = job.interruptions.of(job.id) {
                 return Ok(self.hand_over(answer, &path));
-            }
-            if fault::strikes(FaultPoint::Token(answer.tokens)) {
-                return Err(self.failed("a fault asked for"));
             }
             match self.compute(&[token]) {
                 Ok(()) => {}

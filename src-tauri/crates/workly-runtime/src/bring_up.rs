@@ -99,6 +99,8 @@ pub(crate) struct First {
     pub(crate) ceiling: Option<Profile>,
     /// What the user should know although it works.
     pub(crate) notice: Option<String>,
+    /// Why it is not on the GPU although that was tried.
+    pub(crate) fell_back: Option<Setback>,
 }
 
 impl Site {
@@ -146,8 +148,8 @@ impl Site {
 
     /// Brings the model up in the best profile there is, in a lower one than asked for where there is no GPU or not
     /// enough memory on it. Dropping the future ends what was started.
-    pub(crate) async fn first(self) -> Result<First, Problem> {
-        let (mut card, mut before, mut notice) = (None, None, None);
+    pub(crate) async fn first(self) -> Result<First, Setback> {
+        let (mut card, mut before, mut notice, mut fell_back) = (None, None, None, None);
         let store = self.experience.clone();
         let path = self.settings.path.clone();
         let unfinished = tokio::task::spawn_blocking(move || store.take_unfinished_load(&path)).await.ok().flatten();
@@ -162,15 +164,19 @@ impl Site {
                     if profile.uses_gpu() {
                         let device = Some(sized.device.name.clone());
                         match self.clone().load(worker, profile, plan, device, self.threads()).await {
-                            Ok(running) => return Ok(First { running, card: Some(sized), before, ceiling, notice }),
+                            Ok(running) => {
+                                let card = Some(sized);
+                                return Ok(First { running, card, before, ceiling, notice, fell_back });
+                            }
                             Err(setback) if setback.is_about_the_place() => {
                                 tracing::warn!(problem = ?setback.problem(), "the model was not loaded on the GPU");
                                 notice = Some(format!(
                                     "{} would not hold the model: it runs on the CPU.",
                                     sized.device.description
                                 ));
+                                fell_back = Some(setback);
                             }
-                            Err(setback) => return Err(setback.problem()),
+                            Err(setback) => return Err(setback),
                         }
                     }
                     card = Some(sized);
@@ -181,12 +187,12 @@ impl Site {
                 Err(Unsized::Refused(problem)) if Setback::Refused(problem.clone()).is_about_the_place() => {
                     tracing::warn!(?problem, "the model was not sized up");
                 }
-                Err(Unsized::Refused(problem)) => return Err(problem),
+                Err(Unsized::Refused(problem)) => return Err(Setback::Refused(problem)),
             }
         }
         let threads = self.threads();
-        let running = self.on_cpu(threads).await.map_err(|setback| setback.problem())?;
-        Ok(First { running, card, before, ceiling, notice })
+        let running = self.on_cpu(threads).await?;
+        Ok(First { running, card, before, ceiling, notice, fell_back })
     }
 
     /// Threads of a worker that has the machine to itself: as the user set, else one for each physical core.

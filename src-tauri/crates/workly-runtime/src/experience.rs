@@ -113,12 +113,13 @@ impl Experience {
 
     /// Marks a load as under way.
     pub(crate) fn mark_load(&self, model: &Path, profile: Profile) -> Option<LoadMarker> {
-        let folder = self.folder.as_ref()?.join(LOADING);
+        let store = self.folder.as_ref()?;
+        let folder = store.join(LOADING);
         let file = folder.join(format!("{}.json", std::process::id()));
         let write = || -> io::Result<()> {
             fs::create_dir_all(&folder)?;
             let marker = Loading { model: ModelFile::read(model)?, profile };
-            write_whole(&file, &serde_json::to_vec(&marker)?)
+            write_whole(&file, store, &serde_json::to_vec(&marker)?)
         };
         match write() {
             Ok(()) => Some(LoadMarker(file)),
@@ -215,11 +216,12 @@ fn update(file: &Path, key: &Key, change: impl FnOnce(&mut Known)) -> io::Result
     remembered.entries.push(entry);
     let surplus = remembered.entries.len().saturating_sub(REMEMBERED);
     remembered.entries.drain(..surplus);
-    write_whole(file, &serde_json::to_vec(&remembered)?)
+    write_whole(file, file.parent().unwrap_or(Path::new(".")), &serde_json::to_vec(&remembered)?)
 }
 
-fn write_whole(file: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut new = NamedTempFile::new_in(file.parent().unwrap_or(Path::new(".")))?;
+/// Writes a file that is whole at every moment; `beside`: a folder of the same file system for the unfinished one.
+fn write_whole(file: &Path, beside: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut new = NamedTempFile::new_in(beside)?;
     new.write_all(bytes)?;
     new.as_file().sync_all()?;
     new.persist(file)?;

@@ -7,6 +7,7 @@ pub(crate) mod worker;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -22,10 +23,20 @@ pub(crate) fn model() -> PathBuf {
     path
 }
 
+/// A data folder that nothing was learned in yet.
+fn fresh_data() -> PathBuf {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("data-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    // Of an earlier process of that number.
+    let _ = std::fs::remove_dir_all(&folder);
+    folder
+}
+
 /// `workly-cli chat` with these arguments and a data folder of its own.
 pub(crate) fn chat(arguments: &[&str]) -> Command {
     let mut command = Command::new(PROGRAM);
-    command.arg("chat").args(arguments).env("WORKLY_DATA_DIR", std::env::temp_dir().join("workly-cli-tests"));
+    command.arg("chat").args(arguments).env("WORKLY_DATA_DIR", fresh_data());
     command.env_remove("GGML_VK_VISIBLE_DEVICES").stdin(Stdio::null());
     command
 }

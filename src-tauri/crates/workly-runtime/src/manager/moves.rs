@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
+use workly_core::crash_budget::Place;
 use workly_core::policy::{self, ProfilePlan};
-use workly_core::problem::Problem;
 use workly_core::profile::{Profile, ProfileChoice};
 use workly_core::switch_plan::{Situation, strategy};
 use workly_core::wire::SwitchStrategy;
@@ -36,17 +36,24 @@ impl Task {
     }
 
     /// The model is up for the first time, or will not come up.
-    pub(super) fn first_up(&mut self, result: Result<First, Problem>) {
+    pub(super) fn first_up(&mut self, result: Result<First, Setback>) {
         match result {
-            Ok(First { running, card, before, ceiling, notice }) => {
-                let mut pilot = Pilot::new(running.profile, card, before.as_ref(), self.site.monitor.now_ms());
+            Ok(First { running, card, before, ceiling, notice, fell_back }) => {
+                let now = self.site.monitor.now_ms();
+                let mut pilot = Pilot::new(running.profile, card, before.as_ref(), now);
                 pilot.ceiling = ceiling;
+                if fell_back.is_some() {
+                    pilot.refused(now);
+                }
                 self.remembered_crashes(&pilot);
                 self.pilot = Some(pilot);
                 self.notice = notice;
                 self.place(running);
+                if let Some(Setback::Died(end)) = fell_back {
+                    self.charge(Place::Gpu, &end, unix_ms(), false);
+                }
             }
-            Err(problem) => self.give_up(problem),
+            Err(setback) => self.load_failed(&setback),
         }
     }
 

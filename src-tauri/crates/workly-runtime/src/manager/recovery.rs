@@ -37,7 +37,8 @@ impl Task {
             let reason = self.why.clone().unwrap_or_else(|| Reason::Text(String::new()));
             return self.continue_in(placed.running.profile, reason);
         }
-        let verdict = self.charge(&placed, end);
+        let place = place_of(placed.running.profile);
+        let verdict = self.charge(place, end, placed.since, placed.has_written);
         self.recover(&placed, verdict, fault_of(end.kind), &end.what, before, || end.problem());
     }
 
@@ -130,7 +131,7 @@ impl Task {
         let problem = setback.problem();
         tracing::warn!(%profile, code = ?problem.code, problem.message, "the next worker did not come up");
         let verdict = match setback {
-            Setback::Died(_) => self.crashed(place_of(profile), unix_ms()),
+            Setback::Died(end) => self.charge(place_of(profile), end, unix_ms(), false),
             Setback::Refused(_) => Verdict::GoOn,
         };
         if profile.uses_gpu() {
@@ -185,14 +186,32 @@ impl Task {
         self.problem = Some(problem);
     }
 
-    fn charge(&mut self, placed: &Placed, end: &WorkerEnd) -> Verdict {
-        let place = place_of(placed.running.profile);
-        self.fruitless += 1;
+    /// The model could not be brought up for the first time: it is tried again, but not for ever.
+    pub(super) fn load_failed(&mut self, setback: &Setback) {
+        let problem = setback.problem();
+        tracing::warn!(code = ?problem.code, problem.message, "the model did not load");
+        let again = match setback {
+            // A program that is not there, or is another one, will be no other the next time.
+            Setback::Died(end) if matches!(end.kind, EndKind::NotStarted | EndKind::Protocol) => false,
+            Setback::Died(end) => self.charge(Place::Cpu, end, unix_ms(), false) == Verdict::GoOn,
+            // Whatever it is, it may have passed; a file that is wrong stays wrong.
+            Setback::Refused(problem) => {
+                problem.code == ProblemCode::LoadFailed && !std::mem::replace(&mut self.tried_again, true)
+            }
+        };
+        if !again {
+            self.give_up(problem);
+        }
+    }
+
+    /// Counts the end of a worker that had run since `since`, milliseconds since 1970.
+    pub(super) fn charge(&mut self, place: Place, end: &WorkerEnd, since: u64, has_written: bool) -> Verdict {
+        self.fruitless = if has_written { 0 } else { self.fruitless + 1 };
         if self.fruitless >= MOST_FRUITLESS {
             return if place == Place::Gpu { Verdict::CpuOnly } else { Verdict::Stop };
         }
         // Whoever ends a worker from outside says nothing of the worker.
-        if end.kind == EndKind::Killed { Verdict::GoOn } else { self.crashed(place, placed.since) }
+        if end.kind == EndKind::Killed { Verdict::GoOn } else { self.crashed(place, since) }
     }
 
     fn crashed(&mut self, place: Place, since: u64) -> Verdict {
@@ -211,7 +230,7 @@ impl Task {
     pub(super) fn cpu_worker_crashed(&mut self, end: &WorkerEnd, since: u64) {
         if !matches!(end.kind, EndKind::Killed | EndKind::Clean) {
             // Even where that was one too many: the worker that answers goes on.
-            self.budget.crashed(Place::Cpu, since, unix_ms());
+            self.crashed(Place::Cpu, since);
         }
     }
 

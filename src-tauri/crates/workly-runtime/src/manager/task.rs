@@ -25,7 +25,7 @@ use super::pilot::Pilot;
 use super::placed::{Gone, Leaving, Placed, Settling};
 use super::standby::{Standby, StandbyNews};
 use super::switch::{self, Switch, SwitchNews};
-use crate::bring_up::{First, Progress, Site};
+use crate::bring_up::{First, Progress, Setback, Site};
 use crate::card::Card;
 use crate::model_settings::ModelSettings;
 use crate::monitor;
@@ -60,7 +60,7 @@ pub(crate) struct Task {
     /// The loaded model gives way to another once no answer is being written.
     pub(super) outdated: bool,
     /// The model being brought up for the first time.
-    pub(super) first: Option<Later<Result<First, Problem>>>,
+    pub(super) first: Option<Later<Result<First, Setback>>>,
     pub(super) pilot: Option<Pilot>,
     pub(super) running: Option<Placed>,
     pub(super) generation: u64,
@@ -76,6 +76,8 @@ pub(crate) struct Task {
     pub(super) budget: CrashBudget,
     /// Workers in a row that ended before they wrote a token.
     pub(super) fruitless: u32,
+    /// The load was tried again already, although the worker said why it failed.
+    pub(super) tried_again: bool,
     /// Who is on the card, asked for a decision.
     pub(super) culprits: Option<Later<Vec<ProcessUse>>>,
     /// The card being sized up for a model that runs already.
@@ -109,7 +111,7 @@ pub(super) struct Answering {
 
 enum Happened {
     Order(Option<Order>),
-    FirstUp(Result<First, Problem>),
+    FirstUp(Result<First, Setback>),
     Heard(CallEvent),
     Abandoned,
     StopOverdue,
@@ -156,6 +158,7 @@ impl Task {
             awaiting_load: Vec::new(),
             budget: CrashBudget::default(),
             fruitless: 0,
+            tried_again: false,
             culprits: None,
             sizing: None,
             size_up_after: Instant::now(),
@@ -232,11 +235,11 @@ impl Task {
     fn obey(&mut self, order: Order) {
         match order {
             Order::Load { done } => {
-                (self.wanted, self.problem) = (true, None);
+                (self.wanted, self.problem, self.tried_again) = (true, None, false);
                 self.awaiting_load.push(done);
             }
             Order::Answer(answer) => {
-                (self.wanted, self.problem) = (true, None);
+                (self.wanted, self.problem, self.tried_again) = (true, None, false);
                 self.queue.push_back(*answer);
             }
             Order::StopAnswers => self.stop_answers(),

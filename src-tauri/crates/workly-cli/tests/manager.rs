@@ -1,0 +1,204 @@
+//! The model manager with real workers, spoken to as the window does.
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that hears something else has failed")]
+
+mod support;
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use support::worker::Worker;
+use support::{PROGRAM, model};
+use workly_core::chat::{Message, Role};
+use workly_core::device::DeviceWish;
+use workly_core::model::ContextSize;
+use workly_core::profile::{Profile, ProfileChoice};
+use workly_core::sampling::Sampling;
+use workly_core::wire::{AnswerEvent, AnswerRequest, AnswerStats, ModelState};
+use workly_engine::protocol::{Command, GenerateRequest, Reply, ResumeRequest};
+use workly_runtime::manager::{AnswerStream, ModelManager, ModelSettings, Patience};
+use workly_runtime::monitor::{Monitor, MonitorSettings, Sources};
+
+/// The program, started so that llama.cpp's Vulkan backend shows the device in software.
+fn program(folder: &Path) -> PathBuf {
+    let script = folder.join("workly-cli");
+    std::fs::write(&script, format!("#!/bin/sh\nGGML_VK_VISIBLE_DEVICES=0 exec '{PROGRAM}' \"$@\"\n")).unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    script
+}
+
+/// A manager with one layer of the model on the device that Mesa computes in software.
+fn on_gpu(data: &Path) -> ModelManager {
+    let settings = ModelSettings {
+        profile: ProfileChoice::Fixed(Profile::Performance),
+        gpu_layers: Some(1),
+        gpu: DeviceWish::Named("llvmpipe".into()),
+        context: ContextSize::UpTo(1024),
+        ..ModelSettings::new(model())
+    };
+    let monitor = Arc::new(Monitor::start(Sources::default(), MonitorSettings::default()).unwrap());
+    ModelManager::start(program(data), settings, Patience::default(), monitor, Some(data.to_path_buf()))
+}
+
+fn request(text: &str, tokens: u32) -> AnswerRequest {
+    AnswerRequest {
+        messages: vec![Message::new(Role::User, text)],
+        sampling: Some(Sampling { temperature: 0.0, seed: 1, ..Sampling::default() }),
+        max_tokens: Some(tokens),
+        stop_strings: Vec::new(),
+        ignore_end: true,
+    }
+}
+
+/// Hears an answer to its end; `each` is told of every token.
+async fn hear(mut stream: AnswerStream, mut each: impl FnMut(u32, i32, Profile)) -> AnswerStats {
+    loop {
+        match stream.next().await.unwrap() {
+            AnswerEvent::Token { index, id, profile, .. } => each(index, id, profile),
+            AnswerEvent::Done(stats) => return stats,
+            AnswerEvent::Failed(problem) => panic!("{problem:?}"),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_sent_during_a_switch_are_all_answered() {
+    let data = tempfile::tempdir().unwrap();
+    let manager = on_gpu(data.path());
+    manager.load().await.unwrap();
+    let switcher = manager.clone();
+    let first = manager.answer(request("Tell a story.", 60));
+    let mut others = Vec::new();
+    let asked = manager.clone();
+    let stats = hear(first, |index, _, _| {
+        // Some before the switch, some while the next worker gets ready, some after.
+        if index == 8 {
+            switcher.switch(Profile::CpuFallback, "to be tested");
+        }
+        if (7..=12).contains(&index) {
+            others.push(asked.answer(request(&format!("Say {index}."), 5)));
+        }
+        if index == 30 {
+            switcher.switch(Profile::Performance, "to be tested");
+            others.push(asked.answer(request("And back?", 5)));
+        }
+    })
+    .await;
+    assert_eq!(stats.tokens, 60);
+    assert_eq!(others.len(), 7);
+    for other in others {
+        assert_eq!(hear(other, |_, _, _| {}).await.tokens, 5);
+    }
+    manager.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_two_workers_wrote_is_one_sequence_that_a_third_accepts() {
+    let data = tempfile::tempdir().unwrap();
+    let manager = on_gpu(data.path());
+    manager.load().await.unwrap();
+    let switcher = manager.clone();
+    let (mut ids, mut places) = (Vec::new(), Vec::new());
+    let text = "Tell a story of a lighthouse.";
+    hear(manager.answer(request(text, 80)), |index, id, profile| {
+        assert_eq!(index as usize, ids.len(), "a token was lost or said twice");
+        ids.push(id);
+        places.push(profile);
+        if index == 10 {
+            switcher.switch(Profile::CpuFallback, "to be tested");
+        }
+        if index == 40 {
+            switcher.switch(Profile::Performance, "to be tested");
+        }
+    })
+    .await;
+    manager.shut_down().await;
+    let mut moves = places.clone();
+    moves.dedup();
+    assert_eq!(moves, [Profile::Performance, Profile::CpuFallback, Profile::Performance]);
+
+    // A worker that never saw any of it, with another number of threads: it takes prompt and answer as one prompt, and
+    // at temperature 0 it would itself have written most of it.
+    let mut third = Worker::with_model(2);
+    let generate = |tokens| GenerateRequest {
+        messages: vec![Message::new(Role::User, text)],
+        sampling: Sampling { temperature: 0.0, seed: 1, ..Sampling::default() },
+        max_tokens: Some(tokens),
+        stop_strings: Vec::new(),
+        ignore_end: true,
+    };
+    third.tell(2, Command::Generate(generate(1)));
+    let mut prompt = Vec::new();
+    loop {
+        match third.hear().reply {
+            Reply::PromptTokens { tokens } => prompt = tokens,
+            Reply::Done(_) => break,
+            _ => {}
+        }
+    }
+    let mut agrees = 0;
+    for (request_id, end) in (3..).zip((8..ids.len()).step_by(4)) {
+        let answer = workly_engine::protocol::UnfinishedAnswer {
+            history: prompt.iter().chain(&ids[..end]).copied().collect(),
+            prompt_tokens: prompt.len() as u32,
+            cached_prompt_tokens: 0,
+            tokens: end as u32,
+            seconds: 0.0,
+            text: workly_core::text::AnswerText::new(Vec::new()),
+            withheld: Vec::new(),
+        };
+        let resume = ResumeRequest { request: generate(end as u32 + 1), answer, state: None };
+        third.tell(request_id, Command::Resume(resume));
+        loop {
+            match third.hear().reply {
+                Reply::Token { index, id, .. } => {
+                    assert_eq!(index as usize, end);
+                    agrees += usize::from(id == ids[end]);
+                }
+                Reply::Done(done) => {
+                    assert_eq!(done.tokens as usize, end + 1);
+                    break;
+                }
+                Reply::Failed(problem) => panic!("{problem:?}"),
+                _ => {}
+            }
+        }
+    }
+    assert!(agrees >= 15, "of 18 tokens asked for again only {agrees} are the same");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_choice_acts_at_once_and_unloading_ends_every_worker() {
+    let data = tempfile::tempdir().unwrap();
+    let manager = on_gpu(data.path());
+    manager.load().await.unwrap();
+    let mut snapshots = manager.snapshot();
+    let loaded = snapshots.borrow_and_update().clone();
+    assert_eq!((loaded.state, loaded.profile), (ModelState::Ready, Some(Profile::Performance)));
+    assert_eq!(loaded.plan.unwrap().performance.layers, 1);
+    let worker = loaded.worker_pid.unwrap();
+    snapshots.wait_for(|snapshot| snapshot.standby_ready).await.unwrap();
+
+    manager.configure(ModelSettings {
+        profile: ProfileChoice::Fixed(Profile::CpuFallback),
+        gpu: DeviceWish::Named("llvmpipe".into()),
+        context: ContextSize::UpTo(1024),
+        gpu_layers: Some(1),
+        ..ModelSettings::new(model())
+    });
+    snapshots.wait_for(|snapshot| snapshot.profile == Some(Profile::CpuFallback)).await.unwrap();
+    support::wait_for("the GPU worker to go", || (!support::is_alive(worker)).then_some(()));
+    let moved = snapshots.borrow().clone();
+    assert!(moved.why.unwrap().contains("as chosen"), "the sentence says why");
+
+    manager.unload();
+    snapshots.wait_for(|snapshot| snapshot.state == ModelState::Stopped).await.unwrap();
+    let ours = std::process::id();
+    support::wait_for("all workers to go", || support::workers_of(ours).next().is_none().then_some(()));
+    // The next message loads it again.
+    assert_eq!(hear(manager.answer(request("Hello.", 3)), |_, _, _| {}).await.tokens, 3);
+    manager.shut_down().await;
+    assert!(support::workers_of(ours).next().is_none());
+}

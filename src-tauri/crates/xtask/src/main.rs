@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask setup`, `run`, `test`, `bench`, `types` and `dist`.
+//! The project's own commands: `cargo xtask setup`, `run`, `test`, `bench`, `synthetic-model`, `types` and `dist`.
 //!
 //! This program only starts other programs (cargo, npm, apt, pip) in the right order with the right checks. It holds
 //! nothing of Workly itself and links none of its crates, so that it compiles in seconds on a fresh machine.
@@ -62,6 +62,11 @@ enum Task {
     },
     /// Measure what the project claims: speed against a peer, the cost of watching the GPU.
     Bench(bench::Arguments),
+    /// Write a GGUF file with the shape of a 7B model and random weights (4.5 GB), to measure with.
+    SyntheticModel {
+        /// Where it goes.
+        path: std::path::PathBuf,
+    },
     /// Write the TypeScript types of the wire contract (`ui/src/ipc/wire.ts`) from the Rust ones.
     Types,
     /// Build the installable bundle with the embedded model, the headless program and the backends inside.
@@ -82,6 +87,13 @@ fn main() -> ExitCode {
     }
 }
 
+/// Shaped after the embedded model's vocabulary, without a package beyond Python itself.
+fn synthetic_model(machine: &Machine, path: &std::path::Path) -> Result<()> {
+    let mut command = setup::python::python(machine)?;
+    command.arg(machine.root.join("src-tauri/crates/xtask/synthetic_model.py"));
+    shell::stream(command.arg(setup::model::path(machine)).arg(path))
+}
+
 fn execute(task: Task) -> Result<ExitCode> {
     let mut machine = Machine::of_this_user()?;
     if !matches!(task, Task::Setup) {
@@ -92,6 +104,7 @@ fn execute(task: Task) -> Result<ExitCode> {
         Task::Run { arguments } => run::run(&mut machine, &arguments)?,
         Task::Test { only } => return gates::test(&mut machine, &only),
         Task::Bench(arguments) => bench::bench(&machine, &arguments)?,
+        Task::SyntheticModel { path } => synthetic_model(&machine, &path)?,
         Task::Types => workspace::write_wire_types(&machine)?,
         Task::Dist(arguments) => dist::dist(&mut machine, &arguments)?,
     }

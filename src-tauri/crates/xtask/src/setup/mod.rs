@@ -4,9 +4,9 @@
 
 mod apt;
 mod apt_sources;
-mod model;
+pub(crate) mod model;
 mod node;
-mod python;
+pub(crate) mod python;
 mod system;
 mod tools;
 mod ui;

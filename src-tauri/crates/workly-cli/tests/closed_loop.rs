@@ -203,3 +203,20 @@ fn with_auto_switching_off_the_model_stays_whatever_plays() {
     assert!(switches(&heard).is_empty(), "{heard:#?}");
     assert!(heard.iter().filter(|object| object["type"] == "token").all(|token| token["profile"] == "performance"));
 }
+
+#[test]
+fn from_one_gpu_profile_to_another_without_room_for_both_the_way_goes_over_the_cpu() {
+    let stage = Stage::new();
+    let mut is_there = false;
+    let mut more = 0;
+    let heard = stage.play(vec![stage.scene(0.0, 240, 3, None)], &["--switch-at", "6:balanced"], |object| {
+        is_there |= object["type"] == "switch" && object["to"] == "balanced";
+        more += usize::from(is_there && object["type"] == "token");
+        more >= 3
+    });
+    assert_one_answer(&heard);
+    let legs: Vec<_> = switches(&heard).iter().map(|leg| (&leg["from"], &leg["to"], &leg["strategy"])).collect();
+    let (performance, cpu, balanced) = (json!("performance"), json!("cpu_fallback"), json!("balanced"));
+    let via = json!("via_cpu");
+    assert_eq!(legs, [(&performance, &cpu, &via), (&cpu, &balanced, &via)]);
+}

@@ -15,6 +15,7 @@ use workly_core::device::DeviceWish;
 use workly_core::model::ContextSize;
 use workly_core::profile::{Profile, ProfileChoice};
 use workly_core::sampling::Sampling;
+use workly_core::settings::{OverrideSetting, OverrideWish};
 use workly_core::wire::{AnswerEvent, AnswerRequest, AnswerStats, ModelState};
 use workly_engine::protocol::{Command, GenerateRequest, Reply, ResumeRequest};
 use workly_runtime::manager::{AnswerStream, ModelManager, ModelSettings, Patience};
@@ -201,4 +202,36 @@ async fn a_choice_acts_at_once_and_unloading_ends_every_worker() {
     assert_eq!(hear(manager.answer(request("Hello.", 3)), |_, _, _| {}).await.tokens, 3);
     manager.shut_down().await;
     assert!(support::workers_of(ours).next().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_gpu_can_be_given_up_for_a_while() {
+    let data = tempfile::tempdir().unwrap();
+    let manager = on_gpu(data.path());
+    manager.load().await.unwrap();
+    let mut snapshots = manager.snapshot();
+    let give_up = OverrideSetting { kind: OverrideWish::GiveUp, until: None };
+    let wish = |override_| ModelSettings {
+        profile: ProfileChoice::Fixed(Profile::Performance),
+        gpu: DeviceWish::Named("llvmpipe".into()),
+        context: ContextSize::UpTo(1024),
+        gpu_layers: Some(1),
+        override_,
+        ..ModelSettings::new(model())
+    };
+    let mut moved = false;
+    let stats = hear(manager.answer(request("Tell a story.", 40)), |index, _, profile| {
+        if index == 5 {
+            manager.configure(wish(Some(give_up)));
+        }
+        moved |= profile == Profile::CpuFallback;
+    })
+    .await;
+    assert_eq!((stats.tokens, moved), (40, true));
+    let now = snapshots.borrow_and_update().clone();
+    assert_eq!((now.profile, now.override_kind), (Some(Profile::CpuFallback), Some(OverrideWish::GiveUp)));
+    // Called off, the model goes back to where the user holds it.
+    manager.configure(wish(None));
+    snapshots.wait_for(|snapshot| snapshot.profile == Some(Profile::Performance)).await.unwrap();
+    manager.shut_down().await;
 }

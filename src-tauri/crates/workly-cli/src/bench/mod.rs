@@ -51,7 +51,7 @@ struct Report {
     to_cpu: Direction,
     /// Switches from the CPU to the GPU.
     to_gpu: Direction,
-    /// Milliseconds from token to token while nothing moves.
+    /// Milliseconds for each token while nothing moves: means over the stays in a place.
     ms_per_token_gpu: Distribution,
     ms_per_token_cpu: Distribution,
     /// Median gap to the CPU by the median time of a token there.

@@ -27,7 +27,7 @@ pub(crate) struct Measured {
     pub(crate) model: ModelInfo,
     pub(crate) threads_on_cpu: u32,
     pub(crate) switches: Vec<AnswerSwitch>,
-    /// Milliseconds between tokens on the GPU and on the CPU, without those of switches.
+    /// Milliseconds for each token of a stay on the GPU, and on the CPU.
     pub(crate) token_ms_gpu: Vec<f64>,
     pub(crate) token_ms_cpu: Vec<f64>,
     /// Tokens of context at each switch.
@@ -41,7 +41,8 @@ struct Round {
     tokens_here: u32,
     /// It was told to leave.
     leaving: bool,
-    last_token: Option<Instant>,
+    /// When its first and its last token here came.
+    stay: Option<(Instant, Instant)>,
     /// Tokens of context by now.
     context: u32,
 }
@@ -111,8 +112,7 @@ impl Measured {
         prompt_tokens: u32,
     ) -> anyhow::Result<()> {
         let mut stream = manager.answer(request(prompt_tokens));
-        let mut round =
-            Round { place: Profile::Performance, tokens_here: 0, leaving: false, last_token: None, context: 0 };
+        let mut round = Round { place: Profile::Performance, tokens_here: 0, leaving: false, stay: None, context: 0 };
         while let Some(event) = stream.next().await {
             match event {
                 AnswerEvent::Prompt { total, .. } => round.context = total,
@@ -142,15 +142,23 @@ impl Measured {
 
     fn token(&mut self, round: &mut Round, profile: Profile) {
         let now = Instant::now();
-        let took = round.last_token.replace(now).map(|before| (now - before).as_secs_f64() * 1_000.0);
         round.context += 1;
         if profile.uses_gpu() != round.place.uses_gpu() {
+            self.stayed(round);
             (round.place, round.tokens_here) = (profile, 0);
-        } else if let Some(took) = took {
-            let list = if profile.uses_gpu() { &mut self.token_ms_gpu } else { &mut self.token_ms_cpu };
-            list.push(took);
         }
         round.tokens_here += 1;
+        let (first, _) = round.stay.unwrap_or((now, now));
+        round.stay = Some((first, now));
+    }
+
+    /// A stay in one place is over: its tokens have taken so long on average. Single tokens come in bursts.
+    fn stayed(&mut self, round: &mut Round) {
+        let (Some((first, last)), Some(tokens)) = (round.stay.take(), round.tokens_here.checked_sub(1)) else { return };
+        if tokens > 0 {
+            let list = if round.place.uses_gpu() { &mut self.token_ms_gpu } else { &mut self.token_ms_cpu };
+            list.push((last - first).as_secs_f64() * 1_000.0 / f64::from(tokens));
+        }
     }
 
     fn told(&mut self, switch: AnswerSwitch, round: &Round, snapshot: &ModelSnapshot) {

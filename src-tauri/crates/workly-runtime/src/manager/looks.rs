@@ -35,8 +35,7 @@ impl Task {
         let now = self.site.monitor.now_ms();
         let settings = &self.site.settings;
         let correction = pilot.state.correction();
-        let config = settings.policy(now, unix_ms() / 1_000);
-        let switch = pilot.look(seen.sight, seen.full, &whereabouts, settings, &config, now);
+        let switch = pilot.look(seen.sight, seen.full, &whereabouts, settings, unix_ms() / 1_000, now);
         let learned = pilot.state.correction();
         if (learned - correction).abs() > f64::EPSILON {
             self.remember(move |known| known.correction = Some(learned));
@@ -53,8 +52,7 @@ impl Task {
         let (Some(whereabouts), Some(pilot)) = (self.whereabouts(), &mut self.pilot) else { return };
         let now = self.site.monitor.now_ms();
         let settings = &self.site.settings;
-        let config = settings.policy(now, unix_ms() / 1_000);
-        if let Some(switch) = pilot.reconsider(&whereabouts, settings, &config, now) {
+        if let Some(switch) = pilot.reconsider(&whereabouts, settings, unix_ms() / 1_000, now) {
             self.follow(switch);
         }
     }

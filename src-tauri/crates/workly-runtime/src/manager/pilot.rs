@@ -4,7 +4,7 @@
 use workly_core::policy::{
     Config, Decision, Fault, LayerPlan, NextLook, Observation, PolicyState, ProfilePlan, Sight, Speed, Switch, decide,
 };
-use workly_core::profile::Profile;
+use workly_core::profile::{Profile, ProfileChoice};
 use workly_core::reading::Reading;
 
 use super::speed::SpeedMeter;
@@ -140,21 +140,22 @@ impl Pilot {
         self.state.next_look() != NextLook::Interval
     }
 
-    /// One look. `full`: utilization was asked for. What was asked for now and not given is unknown.
+    /// One look. `full`: utilization was asked for. What was asked for now and not given is unknown. `unix_s`: the wall
+    /// clock, seconds since 1970.
     pub(super) fn look(
         &mut self,
         sight: Sight,
         full: bool,
         whereabouts: &Whereabouts,
         settings: &ModelSettings,
-        config: &Config,
+        unix_s: u64,
         now: u64,
     ) -> Option<Switch> {
         self.sight = sight;
         if let Sight::Fresh(reading) = sight {
             self.last = Some(reading);
         }
-        self.observe(full, whereabouts, None, settings, config, now)
+        self.observe(full, whereabouts, None, settings, unix_s, now)
     }
 
     /// Thinks again about the last look: the settings changed.
@@ -162,10 +163,10 @@ impl Pilot {
         &mut self,
         whereabouts: &Whereabouts,
         settings: &ModelSettings,
-        config: &Config,
+        unix_s: u64,
         now: u64,
     ) -> Option<Switch> {
-        self.observe(false, whereabouts, None, settings, config, now)
+        self.observe(false, whereabouts, None, settings, unix_s, now)
     }
 
     /// The GPU worker ended by itself. `whereabouts` are those before.
@@ -174,10 +175,19 @@ impl Pilot {
         fault: Fault,
         whereabouts: &Whereabouts,
         settings: &ModelSettings,
-        config: &Config,
+        unix_s: u64,
         now: u64,
     ) -> Option<Switch> {
-        self.observe(false, whereabouts, Some(fault), settings, config, now)
+        self.observe(false, whereabouts, Some(fault), settings, unix_s, now)
+    }
+
+    /// What the user has set, as far as it may be tried.
+    fn config(&self, settings: &ModelSettings, unix_s: u64, now: u64) -> Config {
+        let mut config = settings.policy(now, unix_s);
+        if let (ProfileChoice::Fixed(wanted), Some(ceiling)) = (config.choice, self.ceiling) {
+            config.choice = ProfileChoice::Fixed(wanted.min(ceiling));
+        }
+        config
     }
 
     fn observe(
@@ -186,7 +196,7 @@ impl Pilot {
         whereabouts: &Whereabouts,
         fault: Option<Fault>,
         settings: &ModelSettings,
-        config: &Config,
+        unix_s: u64,
         now: u64,
     ) -> Option<Switch> {
         let Whereabouts { profile, active, moving, answering } = *whereabouts;
@@ -205,7 +215,8 @@ impl Pilot {
             speed: speed.map(|(tokens_per_second, context_tokens)| Speed { tokens_per_second, context_tokens }),
             fault,
         };
-        let (state, decision) = decide(self.state, &observation, config, now);
+        let config = self.config(settings, unix_s, now);
+        let (state, decision) = decide(self.state, &observation, &config, now);
         self.state = state;
         match decision {
             Decision::Switch(switch) => Some(switch),
@@ -254,10 +265,9 @@ mod tests {
         Whereabouts { profile: Profile::CpuFallback, active: ProfilePlan::NONE, moving: false, answering: false };
 
     fn climbs(pilot: &mut Pilot, settings: &ModelSettings, from: u64, to: u64) -> Option<Profile> {
-        let config = settings.policy(0, 0);
         (from..to).step_by(500).find_map(|now| {
             let sight = Sight::Fresh(reading(100));
-            pilot.look(sight, true, &ON_CPU, settings, &config, now).map(|switch| switch.to)
+            pilot.look(sight, true, &ON_CPU, settings, 0, now).map(|switch| switch.to)
         })
     }
 
@@ -292,9 +302,9 @@ mod tests {
     fn room_for_another_worker_ends_at_the_overload_line() {
         let settings = ModelSettings::new("m.gguf".into());
         let mut pilot = pilot();
-        pilot.look(Sight::Fresh(reading(700)), true, &ON_CPU, &settings, &settings.policy(0, 0), 0);
+        pilot.look(Sight::Fresh(reading(700)), true, &ON_CPU, &settings, 0, 0);
         assert_eq!(pilot.vram_room(&settings), Some(200 * MIB));
-        pilot.look(Sight::Stale, true, &ON_CPU, &settings, &settings.policy(0, 0), 500);
+        pilot.look(Sight::Stale, true, &ON_CPU, &settings, 0, 500);
         assert_eq!(pilot.vram_room(&settings), None, "nobody knows");
     }
 }

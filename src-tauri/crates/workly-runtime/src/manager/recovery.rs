@@ -119,9 +119,7 @@ impl Task {
     /// Tells the policy of a fault of the worker on the GPU.
     fn report(&mut self, fault: Fault, before: &Whereabouts) -> Option<workly_core::policy::Switch> {
         let now = self.site.monitor.now_ms();
-        let settings = &self.site.settings;
-        let config = settings.policy(now, unix_ms() / 1_000);
-        self.pilot.as_mut()?.fault(fault, before, settings, &config, now)
+        self.pilot.as_mut()?.fault(fault, before, &self.site.settings, unix_ms() / 1_000, now)
     }
 
     /// The next worker could not be brought up.

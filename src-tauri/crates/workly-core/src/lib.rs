@@ -19,4 +19,5 @@ pub mod simulate;
 pub mod text;
 pub mod thresholds;
 pub mod wire;
+pub mod wire_monitor;
 pub mod wire_settings;

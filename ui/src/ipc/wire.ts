@@ -45,7 +45,7 @@ balanced: ProfilePlan,
  */
 model_layers: number, };
 
-export type ProblemCode = "model_missing" | "no_permission" | "not_gguf" | "model_damaged" | "unsupported_architecture" | "context_too_large" | "out_of_memory" | "empty_prompt" | "prompt_too_long" | "invalid_setting" | "template_failed" | "load_failed" | "decode_failed" | "no_model" | "worker_crashed" | "worker_killed" | "worker_unresponsive" | "worker_missing" | "protocol" | "link_refused" | "cancelled";
+export type ProblemCode = "model_missing" | "no_permission" | "not_gguf" | "model_damaged" | "unsupported_architecture" | "context_too_large" | "out_of_memory" | "empty_prompt" | "prompt_too_long" | "invalid_setting" | "template_failed" | "load_failed" | "decode_failed" | "no_model" | "worker_crashed" | "worker_killed" | "worker_unresponsive" | "worker_missing" | "protocol" | "link_refused" | "not_saved" | "gpu_unreadable" | "cancelled";
 
 export type Problem = { 
 /**

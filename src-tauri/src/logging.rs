@@ -24,6 +24,8 @@ pub(crate) fn start() {
     let filter = |otherwise: &str| EnvFilter::try_from_env("WORKLY_LOG").unwrap_or_else(|_| EnvFilter::new(otherwise));
     let terminal = fmt::layer().with_writer(std::io::stderr).with_filter(filter("warn"));
     let file = folder().map(|folder| {
+        // The appender complains of a folder it would make itself.
+        let _ = fs::create_dir_all(&folder);
         RollingFileAppender::builder()
             .rotation(Rotation::DAILY)
             .filename_prefix("workly")

@@ -38,7 +38,7 @@ export const monitor = {
   },
   gigabytes,
   percent: (value: number) => `${integer(value)}\u00a0%`,
-  range: { label: "Time shown", five: "5 min", hour: "1 h" },
+  range: { label: "Time shown", five: "5 min", hour: "1 h", all: "All" },
   chart: {
     vram: "Video memory, percent of the card",
     gpu: "GPU busy, percent",

@@ -5,6 +5,7 @@ import { formats } from "./formats";
 
 const { integer, decimal, plural } = formats("en");
 const times = (count: number) => plural(count, { one: "once", other: `${integer(count)} times` });
+const inTheLast = (minutes: number) => `In the last ${plural(minutes, { one: "minute", other: `${integer(minutes)} minutes` })}`;
 
 export const settings = {
   title: "Settings",
@@ -28,6 +29,7 @@ export const settings = {
         case "not_watched":
           return "config.json cannot be watched. Edits from outside take effect at the next start.";
         case "bad_value":
+          if (notice.key === "gpu_monitoring.thresholds") return "The thresholds in config.json contradict each other; the default thresholds are used.";
           return `The value of ${notice.key} in config.json cannot be used; ${notice.fallback} is used instead.`;
       }
     },
@@ -105,9 +107,11 @@ export const settings = {
       none: "There are no readings of the GPU yet. Once there are, you see here how often these thresholds would have switched.",
       busy: "Trying them on the last hour…",
       same: (minutes: number, switches: number) =>
-        `In the last ${plural(minutes, { one: "minute", other: `${integer(minutes)} minutes` })} Workly would have switched ${times(switches)}.`,
+        switches === 0
+          ? `${inTheLast(minutes)} Workly would not have switched.`
+          : `${inTheLast(minutes)} Workly would have switched ${times(switches)}.`,
       other: (minutes: number, switches: number, now: number) =>
-        `In the last ${plural(minutes, { one: "minute", other: `${integer(minutes)} minutes` })} these would have switched ${times(switches)}; the ones in force ${times(now)}.`,
+        `${inTheLast(minutes)} these would have switched ${switches === 0 ? "never" : times(switches)}; the ones in force ${now === 0 ? "never" : times(now)}.`,
       assumed: "For a 7B model, because no model's own size on the card is known yet.",
     },
     reset: "Restore these defaults",

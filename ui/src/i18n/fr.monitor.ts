@@ -48,7 +48,7 @@ export const monitor: typeof english = {
   },
   gigabytes,
   percent: (value) => `${integer(value)}\u00a0%`,
-  range: { label: "Durée affichée", five: "5 min", hour: "1 h" },
+  range: { label: "Durée affichée", five: "5 min", hour: "1 h", all: "Tout" },
   chart: {
     vram: "Mémoire vidéo, en pourcentage de la carte",
     gpu: "GPU occupé, en pourcentage",

@@ -30,6 +30,7 @@ export const settings: typeof english = {
         case "not_watched":
           return "config.json ne peut pas être surveillé. Les modifications extérieures agiront au prochain démarrage.";
         case "bad_value":
+          if (notice.key === "gpu_monitoring.thresholds") return "Les seuils de config.json se contredisent ; les seuils par défaut les remplacent.";
           return `La valeur de ${notice.key} dans config.json est inutilisable ; ${notice.fallback} la remplace.`;
       }
     },
@@ -95,7 +96,9 @@ export const settings: typeof english = {
     preview: {
       none: "Il n’y a pas encore de mesures du GPU. Dès qu’il y en aura, vous verrez ici combien de fois ces seuils auraient fait changer le modèle.",
       busy: "Essai sur la dernière heure…",
-      same: (minutes, switches) => `${minutesOf(minutes)}, Workly aurait changé ${times(switches)}.`,
+      same: (minutes, switches) => switches === 0
+          ? `${minutesOf(minutes)}, Workly n’aurait pas changé de place.`
+          : `${minutesOf(minutes)}, Workly aurait changé ${times(switches)}.`,
       other: (minutes, switches, now) =>
         `${minutesOf(minutes)}, ces seuils auraient fait changer le modèle ${times(switches)}, et ceux en vigueur ${times(now)}.`,
       assumed: "Pour un modèle de 7 milliards de paramètres, car la place que prend le vôtre n’est pas encore connue.",

@@ -11,8 +11,8 @@ export interface Line {
   label: string;
 }
 
-/** The profile of each time, as a tint, a strip at the foot and its name where there is room. */
-export function drawProfiles(plot: uPlot, runs: readonly Run[], colours: Palette, names: Record<Profile, string>): void {
+/** The profile of each time, as a tint, a strip at the top and, where names are given, its name where there is room. */
+export function drawProfiles(plot: uPlot, runs: readonly Run[], colours: Palette, names: Record<Profile, string> | null): void {
   const { ctx: pen, bbox } = plot;
   const ratio = devicePixelRatio;
   const strip = Math.round(3 * ratio);
@@ -25,13 +25,15 @@ export function drawProfiles(plot: uPlot, runs: readonly Run[], colours: Palette
     pen.globalAlpha = 0.1;
     pen.fillRect(left, bbox.top, right - left, bbox.height);
     pen.globalAlpha = 1;
-    pen.fillRect(left, bbox.top + bbox.height - strip, right - left, strip);
+    pen.fillRect(left, bbox.top, right - left, strip);
+    if (!names) continue;
     pen.font = scaled(colours.font, ratio);
     const name = names[run.profile];
     const visible = Math.max(left, bbox.left);
     if (pen.measureText(name).width + 12 * ratio < right - visible) {
+      pen.textAlign = "left";
       pen.textBaseline = "top";
-      pen.fillText(name, visible + 6 * ratio, bbox.top + 4 * ratio);
+      pen.fillText(name, visible + 6 * ratio, bbox.top + 6 * ratio);
     }
   }
   pen.restore();

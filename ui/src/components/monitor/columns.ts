@@ -44,10 +44,11 @@ export function runs(drawn: Columns): Run[] {
   const found: Run[] = [];
   drawn.seconds.forEach((time, index) => {
     const profile = drawn.profile[index] ?? null;
+    const before = drawn.profile[index - 1] ?? null;
     const last = found.at(-1);
-    const open = last !== undefined && last.to === drawn.seconds[index - 1];
-    if (open) last.to = time;
-    if (profile !== null && !(open && last.profile === profile)) found.push({ profile, from: time, to: time });
+    // A profile lasts until the next reading, whatever that shows.
+    if (last && before !== null) last.to = time;
+    if (profile !== null && profile !== before) found.push({ profile, from: time, to: time });
   });
   return found;
 }

@@ -81,11 +81,9 @@ async fn a_changed_threshold_changes_the_state_and_outlives_the_program() {
     desktop.wait_for_state("optimal").await;
 
     desktop.open("settings").await;
-    for (field, value) in
-        [("optimal_vram_percent", "40"), ("stressed_vram_percent", "45"), ("overload_vram_percent", "50")]
-    {
+    for (field, value) in [("optimal_vram_percent", 40), ("stressed_vram_percent", 45), ("overload_vram_percent", 50)] {
         desktop.type_into(field, &format!("{value}{ENTER}")).await;
-        let saved = || async { config(&data)["gpu_monitoring"]["thresholds"][field].to_string() == value };
+        let saved = || async { config(&data)["gpu_monitoring"]["thresholds"][field] == value };
         desktop.wait_for(&format!("{field} in the file"), saved).await;
     }
     desktop.wait_for("the preview", || desktop.has("[data-testid=threshold-preview][data-switches]")).await;

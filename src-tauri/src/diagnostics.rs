@@ -97,12 +97,14 @@ fn system() -> String {
 mod tests {
     use serde_json::json;
     use workly_core::profile::Profile;
+    use workly_core::settings::GpuMonitoring;
 
     use super::*;
 
     #[test]
     fn the_text_has_what_a_report_needs_and_no_home_folder() {
-        let gpu = crate::monitor_feed::view_of(&workly_runtime::monitor::Snapshot::default(), &Default::default());
+        let gpu =
+            crate::monitor_feed::view_of(&workly_runtime::monitor::Snapshot::default(), &GpuMonitoring::default());
         let switches = [SwitchEntry {
             unix_ms: 5,
             from: Some(Profile::Performance),

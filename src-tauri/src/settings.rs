@@ -192,7 +192,6 @@ fn refused(fault: SettingFault) -> Problem {
     Problem::new(ProblemCode::InvalidSetting, format!("{key} {message}."))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]
 fn not_saved(error: impl std::error::Error) -> Problem {
     let message = "The settings could not be saved. Free some space, or allow Workly to write to its data folder.";
     Problem::new(ProblemCode::NotSaved, message).with_details(error.to_string())

@@ -1,4 +1,5 @@
 //! Watching the GPU.
+#![expect(clippy::needless_pass_by_value, reason = "the shape in which Tauri passes arguments")]
 
 use std::sync::{Arc, PoisonError};
 

@@ -204,11 +204,15 @@ mod tests {
     #[test]
     fn the_hour_is_played_with_the_real_policy() {
         let now = Thresholds::default();
-        let tried = Thresholds { optimal_vram_percent: 4.0, ..now };
-        let preview = preview(&past(30), None, tried, now);
-        assert_eq!((preview.minutes, preview.switches_now, preview.for_this_model), (30, 2, false));
-        assert!(preview.switches != preview.switches_now, "{preview:?}");
-        assert_eq!(preview.reasons.iter().map(|counted| counted.count).sum::<u32>(), preview.switches);
+        let asked = preview(&past(30), None, now, now);
+        assert_eq!((asked.minutes, asked.switches, asked.switches_now, asked.for_this_model), (30, 2, 2, false));
+        let counted: Vec<_> = asked.reasons.iter().map(|counted| (counted.reason.name(), counted.count)).collect();
+        assert_eq!(counted, [("overload", 1), ("recovered", 1)]);
+        // No model of that size has a place under these: it stays on the CPU all the time.
+        let tight =
+            Thresholds { overload_vram_percent: 45.0, stressed_vram_percent: 40.0, optimal_vram_percent: 35.0, ..now };
+        let asked = preview(&past(30), None, tight, now);
+        assert_eq!((asked.switches, asked.switches_now), (0, 2));
     }
 
     #[test]

@@ -118,6 +118,8 @@ async fn a_value_is_checked_as_it_is_typed_and_a_slider_keeps_the_gap() {
 
     desktop.find("[data-setting='ai.context_tokens'] [data-testid=restore-default]").await.click().await.unwrap();
     desktop.wait_for("the default", || async { config(&data)["ai"].get("context_tokens").is_none() }).await;
+    desktop.find("[data-testid=copy-diagnostics]").await.click().await.unwrap();
+    desktop.wait_for("the copy", || desktop.has("[data-testid=diagnostics-said][data-copied=yes]")).await;
     desktop.find("[data-testid=reset-all]").await.click().await.unwrap();
     desktop.find("[data-testid=reset-confirm]").await.click().await.unwrap();
     desktop.wait_for("all defaults", || async { config(&data)["gpu_monitoring"].get("thresholds").is_none() }).await;
@@ -154,7 +156,7 @@ async fn a_corrupt_file_is_kept_and_the_last_good_settings_come_back() {
 
     let desktop = Desktop::start_in(Rc::clone(&data), &[]).await;
     desktop.wait_for("the last good look", || desktop.is_root("[data-theme=dark]")).await;
-    desktop.open("settings").await;
+    // Told on the page that opens, without being looked for.
     desktop.find("[data-notice=restored]").await;
     let kept = std::fs::read_dir(data.path()).unwrap().map(|entry| entry.unwrap().path());
     let kept: Vec<_> = kept.filter(|path| path.to_string_lossy().contains("config.broken-")).collect();

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use serde_json::Value;
+use workly_core::policy::GpuState;
 use workly_core::wire::ModelSnapshot;
 use workly_core::wire_monitor::{GpuCard, GpuView, SwitchEntry};
 
@@ -47,14 +48,10 @@ fn write_all(text: &mut String, facts: &Facts<'_>) -> std::fmt::Result {
         writeln!(text, "- {} ({}), {} MiB{watched}", gpu.name, gpu.choose_by, gpu.vram_total >> 20)?;
     }
     if let (Some(total), Some(used)) = (facts.gpu.vram_total, facts.gpu.vram_used) {
-        writeln!(
-            text,
-            "- VRAM: {} of {} MiB, own {:?}",
-            used >> 20,
-            total >> 20,
-            facts.gpu.own_bytes.map(|own| own >> 20)
-        )?;
-        writeln!(text, "- utilization: {:?} %, state: {:?}", facts.gpu.gpu_percent, facts.gpu.state)?;
+        let own = known(facts.gpu.own_bytes.map(|own| own >> 20));
+        writeln!(text, "- VRAM: {} of {} MiB, own {own}", used >> 20, total >> 20)?;
+        let state = known(facts.gpu.state.map(GpuState::name));
+        writeln!(text, "- utilization: {} %, state: {state}", known(facts.gpu.gpu_percent))?;
     }
     if let Some(problem) = &facts.gpu.problem {
         writeln!(text, "- problem: {}", problem.detail)?;
@@ -62,10 +59,12 @@ fn write_all(text: &mut String, facts: &Facts<'_>) -> std::fmt::Result {
 
     writeln!(text, "\n## Model")?;
     let model = facts.model;
-    writeln!(text, "- state: {:?}, profile: {:?}, why: {:?}", model.state, model.profile, model.why)?;
+    let (profile, why) = (known(model.profile), known(model.why.as_deref()));
+    writeln!(text, "- state: {:?}, profile: {profile}, why: {why}", model.state)?;
     if let Some(info) = &model.model {
         let (name, layers, threads) = (&info.name, info.layers, info.threads);
-        writeln!(text, "- {name}: {layers} layers, {} on {:?}, {threads} threads", info.gpu_layers, info.gpu_device)?;
+        let device = known(info.gpu_device.as_deref());
+        writeln!(text, "- {name}: {layers} layers, {} on {device}, {threads} threads", info.gpu_layers)?;
     }
     if let Some(problem) = &model.problem {
         writeln!(text, "- problem: {} ({})", problem.message, problem.code.name())?;
@@ -84,6 +83,10 @@ fn write_all(text: &mut String, facts: &Facts<'_>) -> std::fmt::Result {
     }
 
     writeln!(text, "\n## Log\n```\n{}\n```", facts.log.join("\n"))
+}
+
+fn known(value: Option<impl std::fmt::Display>) -> String {
+    value.map_or_else(|| "unknown".to_owned(), |value| value.to_string())
 }
 
 /// Name and version of the system, as it gives them itself.

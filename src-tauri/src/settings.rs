@@ -24,6 +24,8 @@ use crate::error::Answered;
 pub(crate) struct SettingsKeeper {
     file: Mutex<SettingsFile>,
     values: watch::Sender<Settings>,
+    /// Held while settings are brought to everyone: of two changes at once, the later must arrive last.
+    applying: Mutex<()>,
     arguments: ModelArguments,
     resources: Option<PathBuf>,
 }
@@ -35,7 +37,7 @@ impl SettingsKeeper {
         let folder = places::data_dir().unwrap_or_else(|| std::env::temp_dir().join("workly"));
         let file = SettingsFile::open(&folder);
         let (values, _) = watch::channel(file.settings().clone());
-        Self { file: Mutex::new(file), values, arguments, resources }
+        Self { file: Mutex::new(file), values, applying: Mutex::new(()), arguments, resources }
     }
 
     /// The settings in force, and every change of them.
@@ -151,6 +153,7 @@ impl SettingsKeeper {
 
     /// Brings the settings to everyone they concern.
     fn apply(&self, app: &AppHandle) {
+        let _in_turn = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
         let settings = self.file().settings().clone();
         self.values.send_replace(settings);
         app.state::<ModelManager>().configure(self.model_settings());

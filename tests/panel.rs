@@ -23,6 +23,11 @@ fn data_with(config: &str) -> Rc<TempDir> {
     Rc::new(data)
 }
 
+/// Opens the window over a data folder that outlives it.
+async fn start(data: Rc<TempDir>, variables: &[(&str, PathBuf)]) -> Desktop {
+    Desktop::start_in(data, variables).await
+}
+
 fn config(data: &TempDir) -> Value {
     // Empty for a moment while it is written.
     serde_json::from_slice(&std::fs::read(data.path().join("config.json")).unwrap()).unwrap_or_default()
@@ -50,7 +55,7 @@ trait Pages {
 
 impl Pages for Desktop {
     async fn open(&self, page: &str) {
-        self.run(&format!("location.hash = '{page}'")).await;
+        self.run_script(&format!("location.hash = '{page}'")).await;
         self.find(&format!("[data-testid={page}]")).await;
     }
 
@@ -67,7 +72,7 @@ impl Pages for Desktop {
     }
 
     async fn is_root(&self, selector: &str) -> bool {
-        self.run(&format!("return document.documentElement.matches('{selector}')")).await == true
+        self.run_script(&format!("return document.documentElement.matches('{selector}')")).await == true
     }
 }
 
@@ -76,7 +81,7 @@ async fn a_changed_threshold_changes_the_state_and_outlives_the_program() {
     let folder = tempfile::tempdir().unwrap();
     let (_card, variables) = card(folder.path(), vec![row(0.0, 3200, 30)]);
     let data = data_with(r#"{ "avatar": { "vrm": true }, "gpu_monitoring": { "interval_seconds": 1 } }"#);
-    let desktop = Desktop::start_in(Rc::clone(&data), &variables).await;
+    let desktop = start(Rc::clone(&data), &variables).await;
     desktop.open("monitor").await;
     desktop.wait_for_state("optimal").await;
 
@@ -92,7 +97,7 @@ async fn a_changed_threshold_changes_the_state_and_outlives_the_program() {
 
     drop(desktop);
     assert_eq!(config(&data)["avatar"]["vrm"], true, "what Workly does not know stays");
-    let desktop = Desktop::start_in(data, &variables).await;
+    let desktop = start(data, &variables).await;
     desktop.open("monitor").await;
     desktop.wait_for_state("overloaded").await;
 }
@@ -100,7 +105,7 @@ async fn a_changed_threshold_changes_the_state_and_outlives_the_program() {
 #[tokio::test]
 async fn a_value_is_checked_as_it_is_typed_and_a_slider_keeps_the_gap() {
     let data = data_with("{}");
-    let desktop = Desktop::start_in(Rc::clone(&data), &[]).await;
+    let desktop = start(Rc::clone(&data), &[]).await;
     desktop.open("settings").await;
     desktop.type_into("context-tokens", "12").await;
     desktop.find("[data-testid=context-tokens-fault]").await;
@@ -128,7 +133,7 @@ async fn a_value_is_checked_as_it_is_typed_and_a_slider_keeps_the_gap() {
 #[tokio::test]
 async fn an_edit_from_outside_takes_effect_and_one_that_breaks_the_file_is_told() {
     let data = data_with(r#"{ "ui": { "theme": "light", "language": "en" } }"#);
-    let desktop = Desktop::start_in(Rc::clone(&data), &[]).await;
+    let desktop = start(Rc::clone(&data), &[]).await;
     desktop.open("settings").await;
     assert!(desktop.is_root("[data-theme=light][lang=en]").await);
 
@@ -150,11 +155,11 @@ async fn an_edit_from_outside_takes_effect_and_one_that_breaks_the_file_is_told(
 #[tokio::test]
 async fn a_corrupt_file_is_kept_and_the_last_good_settings_come_back() {
     let data = data_with(r#"{ "ui": { "theme": "dark" } }"#);
-    drop(Desktop::start_in(Rc::clone(&data), &[]).await);
+    drop(start(Rc::clone(&data), &[]).await);
     let broken = "{ \"ui\": { \"the";
     std::fs::write(data.path().join("config.json"), broken).unwrap();
 
-    let desktop = Desktop::start_in(Rc::clone(&data), &[]).await;
+    let desktop = start(Rc::clone(&data), &[]).await;
     desktop.wait_for("the last good look", || desktop.is_root("[data-theme=dark]")).await;
     // Told on the page that opens, without being looked for.
     desktop.find("[data-notice=restored]").await;
@@ -179,17 +184,17 @@ async fn the_charts_show_a_game_and_the_programs_are_named() {
     let playing = Row { processes: vec![game], ..row(10.0, 5700, 97) };
     let (card, variables) = card(folder.path(), vec![row(0.0, 250, 3), playing]);
     let data = data_with(r#"{ "gpu_monitoring": { "interval_seconds": 1 } }"#);
-    let desktop = Desktop::start_in(Rc::clone(&data), &variables).await;
+    let desktop = start(Rc::clone(&data), &variables).await;
     desktop.open("monitor").await;
     desktop.wait_for_state("optimal").await;
     card.set_time(10.0).unwrap();
     desktop.wait_for_state("overloaded").await;
     let points = "return Number(document.querySelector('[data-testid=chart-vram]').dataset.points)";
-    desktop.wait_for("a curve", || async { desktop.run(points).await.as_f64().unwrap() >= 3.0 }).await;
+    desktop.wait_for("a curve", || async { desktop.run_script(points).await.as_f64().unwrap() >= 3.0 }).await;
     let painted = "const canvas = document.querySelector('[data-testid=chart-vram] canvas'); \
                    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height); \
                    return data.some((value) => value !== 0)";
-    desktop.wait_for("the chart to be painted", || async { desktop.run(painted).await == true }).await;
+    desktop.wait_for("the chart to be painted", || async { desktop.run_script(painted).await == true }).await;
     desktop.save_screenshot("monitor").await;
 
     desktop.find("[data-testid=show-processes]").await.click().await.unwrap();
@@ -209,12 +214,12 @@ async fn without_a_gpu_the_page_explains_and_the_demonstration_runs_the_policy()
     let folder = tempfile::tempdir().unwrap();
     // A file that is no library: like a machine without a driver, whatever machine this is.
     let variables = [("WORKLY_NVML_LIB", folder.path().join("nothing.so"))];
-    let desktop = Desktop::start_in(data_with("{}"), &variables).await;
+    let desktop = start(data_with("{}"), &variables).await;
     desktop.open("monitor").await;
     desktop.find("[data-testid=no-gpu]").await;
     desktop.find("[data-testid=demo-gaming]").await.click().await.unwrap();
     desktop.find("[data-testid=demo]").await;
-    desktop.run("document.querySelector('[name=demo-speed][value=\"60\"]').click()").await;
+    desktop.run_script("document.querySelector('[name=demo-speed][value=\"60\"]').click()").await;
     for to in ["cpu_fallback", "performance"] {
         let moved = format!("[data-testid=decisions] [data-to={to}]");
         desktop.wait_for(&moved, || desktop.has(&moved)).await;

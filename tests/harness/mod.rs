@@ -112,7 +112,7 @@ impl Desktop {
     }
 
     /// Runs a script in the window.
-    pub(crate) async fn run(&self, script: &str) -> serde_json::Value {
+    pub(crate) async fn run_script(&self, script: &str) -> serde_json::Value {
         self.client.execute(script, Vec::new()).await.unwrap()
     }
 

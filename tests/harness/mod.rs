@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use fantoccini::elements::Element;
@@ -26,15 +27,19 @@ pub(crate) struct Desktop {
     /// Its process group holds the driver, the session bus and the program.
     driver: Group,
     _display: Group,
-    data: TempDir,
+    data: Rc<TempDir>,
 }
 
 impl Desktop {
     /// Opens the window and waits until the model is ready.
     pub(crate) async fn start() -> Self {
+        Self::start_in(Rc::new(tempfile::tempdir().unwrap()), &[]).await
+    }
+
+    /// The same with a data folder that may hold something already, and with variables of one's own.
+    pub(crate) async fn start_in(data: Rc<TempDir>, variables: &[(&str, PathBuf)]) -> Self {
         let worker = Path::new(PROGRAM).with_file_name("workly-cli");
         assert!(worker.is_file(), "{} is missing: build the whole workspace", worker.display());
-        let data = tempfile::tempdir().unwrap();
         let (display, number) = start_display();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let driver = Group::spawn(
@@ -49,6 +54,7 @@ impl Desktop {
                 .env("XDG_CACHE_HOME", data.path())
                 .env("XDG_CONFIG_HOME", data.path())
                 .env("LC_ALL", "C.UTF-8")
+                .envs(variables.iter().map(|(name, value)| (name, value)))
                 .env_remove("WAYLAND_DISPLAY")
                 .stdout(Stdio::null()),
         );
@@ -105,8 +111,17 @@ impl Desktop {
         .await;
     }
 
+    /// Runs a script in the window.
+    pub(crate) async fn run_script(&self, script: &str) -> serde_json::Value {
+        self.client.execute(script, Vec::new()).await.unwrap()
+    }
+
     /// Saves what the window shows into `test-results/`.
     pub(crate) async fn save_screenshot(&self, name: &str) {
+        // The driver waits for the next picture, which a page where nothing moves never paints.
+        let repaint = "let times = 0; const timer = setInterval(() => { document.body.style.opacity = times % 2 ? '1' : \
+                       '0.9999'; if (times++ > 40) clearInterval(timer); }, 50);";
+        let _ = self.client.execute(repaint, Vec::new()).await;
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("test-results");
         std::fs::create_dir_all(&folder).unwrap();
         if let Ok(picture) = self.client.screenshot().await {

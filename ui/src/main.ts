@@ -1,3 +1,4 @@
+import "./webview";
 import { mount } from "svelte";
 import App from "./App.svelte";
 import "./style/index.css";

@@ -2,3 +2,5 @@
 
 pub(crate) mod chat;
 pub(crate) mod link;
+pub(crate) mod monitor;
+pub(crate) mod settings;

@@ -9,6 +9,20 @@ export async function copyText(text: string): Promise<boolean> {
   }
 }
 
+/**
+ * Puts a text on the clipboard that is still on its way. The leave to write there comes with a click and is soon over, so
+ * the clipboard is given the promise at once. Says whether it worked.
+ */
+export async function copyWhenReady(text: Promise<string>): Promise<boolean> {
+  try {
+    const plain = text.then((ready) => new Blob([ready], { type: "text/plain" }));
+    await navigator.clipboard.write([new ClipboardItem({ "text/plain": plain })]);
+    return true;
+  } catch {
+    return text.then(copyText, () => false);
+  }
+}
+
 function copySelection(text: string): boolean {
   const focused = document.activeElement;
   const field = document.createElement("textarea");

@@ -1,6 +1,8 @@
 // English, and the shape every other language has to fill.
 
 import type { ProblemCode, Profile, StopReason } from "../ipc/wire";
+import { monitor } from "./en.monitor";
+import { settings } from "./en.settings";
 import { formats } from "./formats";
 
 const locale = "en";
@@ -8,6 +10,8 @@ const { integer, decimal, percent, duration, plural } = formats(locale);
 
 export const en = {
   locale: locale as string,
+  monitor,
+  settings,
   app: {
     newChat: "New chat",
     details: "Details",
@@ -140,6 +144,8 @@ export const en = {
     worker_missing: { title: "A part of Workly is missing", advice: "The program that runs models was not found. Install Workly again." },
     protocol: { title: "Workly had an internal error", advice: "Try again. If it stays, restart Workly." },
     link_refused: { title: "This link was not opened", advice: "Copy it and open it yourself if you trust it." },
+    not_saved: { title: "It could not be saved", advice: "Free some space, or allow Workly to write to the folder." },
+    gpu_unreadable: { title: "The GPU cannot be asked", advice: "Try again in a moment." },
     cancelled: { title: "Stopped", advice: "It was stopped before it was done." },
   } satisfies Record<ProblemCode, ProblemWords> as Record<ProblemCode, ProblemWords>,
 };

@@ -2,12 +2,16 @@
 
 import type { Dictionary } from "./en";
 import { formats } from "./formats";
+import { monitor } from "./fr.monitor";
+import { settings } from "./fr.settings";
 
 const locale = "fr";
 const { integer, decimal, percent, duration, plural } = formats(locale);
 
 export const fr: Dictionary = {
   locale,
+  monitor,
+  settings,
   app: {
     newChat: "Nouvelle discussion",
     details: "Détails",
@@ -161,6 +165,11 @@ export const fr: Dictionary = {
     },
     protocol: { title: "Workly a rencontré une erreur interne", advice: "Réessayez. Si elle persiste, redémarrez Workly." },
     link_refused: { title: "Ce lien n’a pas été ouvert", advice: "Copiez-le et ouvrez-le vous-même si vous lui faites confiance." },
+    not_saved: {
+      title: "L’enregistrement a échoué",
+      advice: "Libérez de la place, ou autorisez Workly à écrire dans le dossier.",
+    },
+    gpu_unreadable: { title: "Le GPU ne peut pas être interrogé", advice: "Réessayez dans un instant." },
     cancelled: { title: "Arrêté", advice: "L’arrêt a eu lieu avant la fin." },
   },
 };

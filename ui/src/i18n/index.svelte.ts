@@ -18,6 +18,13 @@ export function preferred(languages: readonly string[]): Language {
 
 class Words {
   language = $state<Language>(preferred(navigator.languages.length > 0 ? navigator.languages : [navigator.language]));
+
+  /** Takes the language of the settings; `system` is the first of the user's that Workly speaks. */
+  choose(setting: "system" | Language): void {
+    const systems = navigator.languages.length > 0 ? navigator.languages : [navigator.language];
+    this.language = setting === "system" ? preferred(systems) : setting;
+  }
+
   /** Every visible string, in the chosen language. */
   readonly t: Dictionary = $derived(dictionaries[this.language]);
 }

@@ -45,7 +45,7 @@ balanced: ProfilePlan,
  */
 model_layers: number, };
 
-export type ProblemCode = "model_missing" | "no_permission" | "not_gguf" | "model_damaged" | "unsupported_architecture" | "context_too_large" | "out_of_memory" | "empty_prompt" | "prompt_too_long" | "invalid_setting" | "template_failed" | "load_failed" | "decode_failed" | "no_model" | "worker_crashed" | "worker_killed" | "worker_unresponsive" | "worker_missing" | "protocol" | "link_refused" | "cancelled";
+export type ProblemCode = "model_missing" | "no_permission" | "not_gguf" | "model_damaged" | "unsupported_architecture" | "context_too_large" | "out_of_memory" | "empty_prompt" | "prompt_too_long" | "invalid_setting" | "template_failed" | "load_failed" | "decode_failed" | "no_model" | "worker_crashed" | "worker_killed" | "worker_unresponsive" | "worker_missing" | "protocol" | "link_refused" | "not_saved" | "gpu_unreadable" | "cancelled";
 
 export type Problem = { 
 /**
@@ -474,3 +474,209 @@ reasons: Array<ReasonCount>,
  * Whether the model's own footprints were known; else a middling model on this card is assumed.
  */
 for_this_model: boolean, };
+
+export type GpuState = "overloaded" | "stressed" | "optimal" | "moderate";
+
+export type ProcessUse = { 
+/**
+ * Process id.
+ */
+pid: number, 
+/**
+ * Name of its program, where it can be read.
+ */
+name: string | null, 
+/**
+ * VRAM it uses, bytes, where the driver says.
+ */
+vram_bytes: number | null, };
+
+export type GpuCard = { 
+/**
+ * What a person calls it, such as `NVIDIA GeForce RTX 4050`.
+ */
+name: string, 
+/**
+ * What to write into `ai.gpu_device` to take it: its PCI address where known, else its name.
+ */
+choose_by: string, 
+/**
+ * VRAM of the card, bytes.
+ */
+vram_total: number, };
+
+export type GpuProblemKind = "no_gpu" | "driver" | "no_permission" | "not_supported" | "lost" | "silent";
+
+export type GpuProblem = { 
+/**
+ * Which kind of thing is wrong.
+ */
+kind: GpuProblemKind, 
+/**
+ * What exactly, in English, and what to do.
+ */
+detail: string, };
+
+export type GpuView = { 
+/**
+ * When, milliseconds since 1970.
+ */
+unix_ms: number, 
+/**
+ * The card that is watched.
+ */
+gpu: GpuCard | null, 
+/**
+ * VRAM of the card, bytes; `None` while nothing could be read.
+ */
+vram_total: number | null, 
+/**
+ * VRAM in use by everyone, bytes.
+ */
+vram_used: number | null, 
+/**
+ * VRAM of Workly's own worker, bytes.
+ */
+own_bytes: number | null, 
+/**
+ * Utilization, 0-100.
+ */
+gpu_percent: number | null, 
+/**
+ * Temperature, degrees Celsius.
+ */
+temperature_c: number | null, 
+/**
+ * Power drawn, watts.
+ */
+power_w: number | null, 
+/**
+ * What the thresholds say.
+ */
+state: GpuState | null, 
+/**
+ * The thresholds in force.
+ */
+thresholds: Thresholds, 
+/**
+ * Time between two full readings, seconds.
+ */
+interval_seconds: number, 
+/**
+ * The figures are old: the driver does not answer.
+ */
+stale: boolean, 
+/**
+ * The card sleeps and is left alone.
+ */
+asleep: boolean, 
+/**
+ * The first look is still to come.
+ */
+waiting: boolean, 
+/**
+ * Why nothing could be read.
+ */
+problem: GpuProblem | null, };
+
+export type GpuPast = { 
+/**
+ * When, milliseconds since 1970.
+ */
+unix_ms: Array<number>, 
+/**
+ * VRAM in use by everyone, percent of total.
+ */
+vram_percent: Array<number>, 
+/**
+ * VRAM of Workly's own worker, percent of total; 0 where it holds none, `None` where that is unknown.
+ */
+own_percent: Array<number | null>, 
+/**
+ * Utilization, 0-100.
+ */
+gpu_percent: Array<number | null>, 
+/**
+ * The profile the model ran in.
+ */
+profile: Array<Profile | null>, };
+
+export type SwitchEntry = { 
+/**
+ * When, milliseconds since 1970.
+ */
+unix_ms: number, 
+/**
+ * The profile that was left; `None` at the start.
+ */
+from: Profile | null, 
+/**
+ * The profile that was taken.
+ */
+to: Profile, 
+/**
+ * Why, where it is known as more than a sentence.
+ */
+reason: Reason | null, 
+/**
+ * Why, with the numbers and the culprits, in English.
+ */
+sentence: string | null, 
+/**
+ * How it was carried out.
+ */
+strategy: SwitchStrategy | null, };
+
+export type MonitorUpdate = { "type": "start", 
+/**
+ * The card now.
+ */
+view: GpuView, 
+/**
+ * The last hour.
+ */
+past: GpuPast, 
+/**
+ * The decisions, oldest first.
+ */
+switches: Array<SwitchEntry>, } | { "type": "reading", 
+/**
+ * The card now.
+ */
+view: GpuView, 
+/**
+ * The reading to add to the past; `None` where this was no full one.
+ */
+added: GpuPast | null, } | { "type": "switched", 
+/**
+ * The decision.
+ */
+entry: SwitchEntry, };
+
+export type DemoName = "gaming" | "streaming" | "bursts";
+
+export type Demo = { 
+/**
+ * Which.
+ */
+name: DemoName, 
+/**
+ * VRAM of the imagined card, bytes.
+ */
+vram_total: number, 
+/**
+ * The whole of it; times count from 0.
+ */
+past: GpuPast, 
+/**
+ * What Workly does; times count from 0.
+ */
+switches: Array<SwitchEntry>, 
+/**
+ * How often the thresholds alone would have switched.
+ */
+switches_by_table: number, 
+/**
+ * The thresholds it is played with.
+ */
+thresholds: Thresholds, };

@@ -1,10 +1,18 @@
 // The stores of this window, joined to the real backend. Tests build their own with a fake one.
 
 import { backend } from "../ipc/client";
+import { monitorBackend } from "../ipc/monitor";
+import { settingsBackend } from "../ipc/settings";
 import { Conversation } from "./conversation.svelte";
+import { DemoStore } from "./demo.svelte";
 import { LinkPrompt } from "./link.svelte";
 import { ModelStore } from "./model.svelte";
+import { MonitorStore } from "./monitor.svelte";
+import { SettingsStore } from "./settings.svelte";
 
 export const conversation = new Conversation(backend);
 export const links = new LinkPrompt(backend);
 export const model = new ModelStore(backend);
+export const settings = new SettingsStore(settingsBackend);
+export const monitor = new MonitorStore(monitorBackend);
+export const demo = new DemoStore(monitorBackend);

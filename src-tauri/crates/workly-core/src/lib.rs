@@ -21,4 +21,5 @@ pub mod switch_plan;
 pub mod text;
 pub mod thresholds;
 pub mod wire;
+pub mod wire_monitor;
 pub mod wire_settings;

@@ -47,6 +47,10 @@ pub enum ProblemCode {
     Protocol,
     /// A link of an answer is not opened.
     LinkRefused,
+    /// A file could not be written.
+    NotSaved,
+    /// The GPU cannot be asked.
+    GpuUnreadable,
     /// The work was called off.
     Cancelled,
 }

@@ -13,6 +13,7 @@ use crate::problem::{Problem, ProblemCode};
 use crate::profile::{Profile, ProfileChoice};
 use crate::sampling::Sampling;
 use crate::settings::OverrideWish;
+use crate::wire_monitor;
 use crate::wire_settings::{self, SETTINGS_CHANGED};
 
 /// Name of the event that carries a [`ModelSnapshot`] after each change.
@@ -248,7 +249,8 @@ pub fn typescript() -> String {
          export const MODEL_CHANGED = \"{MODEL_CHANGED}\";\n\
          export const SETTINGS_CHANGED = \"{SETTINGS_CHANGED}\";\n"
     );
-    let declarations = declarations.into_iter().chain(wire_settings::declarations(&config));
+    let declarations =
+        declarations.into_iter().chain(wire_settings::declarations(&config)).chain(wire_monitor::declarations(&config));
     for declaration in declarations {
         source.push_str("\nexport ");
         source.push_str(&declaration);

@@ -45,3 +45,41 @@ pub fn embedded_model(resources: Option<&Path>) -> Option<PathBuf> {
     .map(|folder| folder.join("models").join(EMBEDDED_MODEL))
     .find(|path| path.is_file())
 }
+
+/// Writes a new file named after the time, such as `workly-gpu-20251114-100000.csv`; nothing is overwritten.
+///
+/// # Errors
+///
+/// When the folder cannot be written to.
+pub fn write_new(folder: &Path, stem: &str, ending: &str, content: &[u8]) -> io::Result<PathBuf> {
+    let time = jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string();
+    let mut number = 1;
+    loop {
+        let name =
+            if number == 1 { format!("{stem}-{time}.{ending}") } else { format!("{stem}-{time}-{number}.{ending}") };
+        let path = folder.join(name);
+        match std::fs::File::create_new(&path) {
+            Ok(mut file) => {
+                io::Write::write_all(&mut file, content)?;
+                return Ok(path);
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_file_never_takes_the_place_of_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths: Vec<_> = (0..3u8).map(|text| write_new(folder.path(), "a", "csv", &[text]).unwrap()).collect();
+        for (text, path) in (0..3u8).zip(&paths) {
+            assert_eq!(std::fs::read(path).unwrap(), [text]);
+        }
+        assert!(write_new(&folder.path().join("nowhere"), "a", "csv", b"").is_err());
+    }
+}

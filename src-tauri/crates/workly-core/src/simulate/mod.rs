@@ -5,11 +5,13 @@
 //! last hour this would have switched N times"). Pure: a trace comes in as text.
 
 mod footprints;
+mod past;
 mod report;
 mod run;
 mod trace;
 
 pub use footprints::{Footprints, FootprintsError};
+pub use past::Past;
 pub use report::{Report, SecondsIn, SimulatedSwitch};
-pub use run::{SimulatedPolicy, simulate};
+pub use run::{SimulatedPolicy, Step, simulate, simulate_steps};
 pub use trace::{Row, Trace, TraceError};

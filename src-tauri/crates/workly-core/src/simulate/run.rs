@@ -5,7 +5,9 @@ use std::str::FromStr;
 use super::footprints::Footprints;
 use super::report::{Report, SimulatedSwitch};
 use super::trace::{Row, Trace};
-use crate::policy::{Config, LayerPlan, Observation, PolicyState, Reason, Sight, classify, decide, highest_admissible};
+use crate::policy::{
+    Config, LayerPlan, Observation, PolicyState, Reason, Sight, Switch, classify, decide, highest_admissible,
+};
 use crate::profile::Profile;
 use crate::reading::Reading;
 
@@ -34,11 +36,37 @@ impl FromStr for SimulatedPolicy {
     }
 }
 
+/// What one row of a simulation looked like, for a picture of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Step {
+    /// Time, seconds.
+    pub seconds: f64,
+    /// What a probe would have seen, after what was decided.
+    pub reading: Reading,
+    /// VRAM of Workly's own worker, bytes.
+    pub own_bytes: u64,
+    /// The profile from here on.
+    pub profile: Profile,
+    /// What was decided; `None` where the profile stayed, and always with the table policy.
+    pub switch: Option<Switch>,
+}
+
 /// Plays a trace. It starts in the profile the up rule would choose on the first row, without a hold.
 ///
 /// A row holds until the next one; the last holds as long as the one before it. A switch takes effect on its own row,
 /// so the time from there on counts for the new profile.
 pub fn simulate(trace: &Trace, footprints: &Footprints, policy: SimulatedPolicy, config: &Config) -> Report {
+    simulate_steps(trace, footprints, policy, config, |_| {})
+}
+
+/// Plays a trace as [`simulate`] does, and tells of each row.
+pub fn simulate_steps(
+    trace: &Trace,
+    footprints: &Footprints,
+    policy: SimulatedPolicy,
+    config: &Config,
+    mut tell: impl FnMut(Step),
+) -> Report {
     let plans = footprints.layer_plan();
     let rows = trace.rows();
     let mut report = Report { samples: rows.len(), ..Report::default() };
@@ -60,15 +88,15 @@ pub fn simulate(trace: &Trace, footprints: &Footprints, policy: SimulatedPolicy,
                 let observation = observation(row, reading, profile, &plans, gpu_work_ms);
                 let (next, decision) = decide(state, &observation, config, now);
                 state = next;
-                decision.switch().map(|switch| (switch.to, switch.reason))
+                decision.switch().map(|switch| (switch.to, switch.reason, Some(switch)))
             }
             SimulatedPolicy::Table => {
                 let recommended = classify(&reading, &config.thresholds).recommended_profile();
                 let due = now % TABLE_INTERVAL_MS == 0 && recommended != profile;
-                due.then_some((recommended, Reason::Table))
+                due.then_some((recommended, Reason::Table, None))
             }
         };
-        if let Some((to, reason)) = switched {
+        if let Some((to, reason, _)) = switched {
             report.switches.push(SimulatedSwitch {
                 seconds: row.seconds,
                 from: profile,
@@ -82,9 +110,12 @@ pub fn simulate(trace: &Trace, footprints: &Footprints, policy: SimulatedPolicy,
 
         let seconds = duration(rows, index);
         report.seconds_in.add(profile, seconds);
-        let percent = self::reading(row, profile, &plans).vram_percent().map_or(0.0, f64::from);
-        let own = plans.of(profile).footprint > 0;
-        if own && percent > config.thresholds.overload_vram_percent {
+        let after = self::reading(row, profile, &plans);
+        let percent = after.vram_percent().map_or(0.0, f64::from);
+        let own_bytes = plans.of(profile).footprint;
+        let switch = switched.and_then(|(_, _, switch)| switch);
+        tell(Step { seconds: row.seconds, reading: after, own_bytes, profile, switch });
+        if own_bytes > 0 && percent > config.thresholds.overload_vram_percent {
             overload += seconds;
             report.seconds_overloaded += seconds;
             report.longest_overload_seconds = report.longest_overload_seconds.max(overload);

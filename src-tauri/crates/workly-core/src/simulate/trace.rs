@@ -84,6 +84,11 @@ impl Trace {
         if rows.is_empty() { Err(TraceError::Empty) } else { Ok(Self { rows }) }
     }
 
+    /// A trace of these rows, which are in order of time; `None` of no rows.
+    pub(super) fn from_rows(rows: Vec<Row>) -> Option<Self> {
+        (!rows.is_empty()).then_some(Self { rows })
+    }
+
     /// The rows, in order of time.
     pub fn rows(&self) -> &[Row] {
         &self.rows

@@ -5,6 +5,7 @@
 //! draws no conclusions: what to do about a reading is the policy's.
 
 mod cadence;
+mod export;
 mod history;
 mod inputs;
 mod ring;
@@ -22,6 +23,7 @@ use workly_core::device::{Device, DeviceWish};
 use workly_core::reading::ProcessUse;
 use workly_gpu::{ProbeThread, Watcher};
 
+pub use export::to_csv;
 pub use inputs::{Activity, MonitorSettings};
 pub use ring::Point;
 pub use snapshot::{Snapshot, Stats};
@@ -127,6 +129,11 @@ impl Monitor {
     /// Says what the model is doing; how closely the card is watched follows from it.
     pub fn set_activity(&self, activity: Activity) {
         self.inputs.send_if_modified(|inputs| replace(&mut inputs.activity, activity));
+    }
+
+    /// What the model is doing, as it was said last.
+    pub fn activity(&self) -> Activity {
+        self.inputs.borrow().activity
     }
 
     /// Says which devices a GPU worker offers and which of them the model is placed on: that card is watched. Where no

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tauri::{AppHandle, Emitter as _, Manager as _};
 use tauri_plugin_store::StoreBuilder;
 use tokio::sync::watch;
 use workly_core::problem::{Problem, ProblemCode};
-use workly_core::settings::{OverrideWish, SettingFault, Settings};
+use workly_core::settings::{OverrideSetting, OverrideWish, SettingFault, Settings};
 use workly_core::settings_keys;
 use workly_core::wire_settings::{SETTINGS_CHANGED, SettingsNotice, SettingsSnapshot};
 use workly_runtime::arguments::ModelArguments;
@@ -96,9 +96,18 @@ impl SettingsKeeper {
         wish: Option<OverrideWish>,
         time: Option<Duration>,
     ) -> Answered<SettingsSnapshot> {
-        let Some(kind) = wish else { return self.reset(app, Some(settings_keys::OVERRIDE)) };
         let until = time.map(|time| unix_seconds() + time.as_secs());
-        self.set(app, settings_keys::OVERRIDE, json!({ "kind": kind, "until": until }))
+        self.edit(app, |settings| settings.override_ = wish.map(|kind| OverrideSetting { kind, until }))
+    }
+
+    /// Changes settings as values; only what differs is written.
+    pub(crate) fn edit(&self, app: &AppHandle, edit: impl FnOnce(&mut Settings)) -> Answered<SettingsSnapshot> {
+        self.change(app, |document| {
+            let (before, _) = Settings::salvage(document);
+            let mut after = before.clone();
+            edit(&mut after);
+            settings_keys::edit(document, &before, &after)
+        })
     }
 
     /// The user has read what was to be told about the file.

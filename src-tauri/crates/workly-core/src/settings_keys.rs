@@ -9,7 +9,7 @@ use crate::settings::{SettingFault, Settings};
 /// The key of the thresholds, which are set together because they are valid together.
 pub const THRESHOLDS: &str = "gpu_monitoring.thresholds";
 /// The key of what the user asked for in the tray.
-pub const OVERRIDE: &str = "override";
+const OVERRIDE: &str = "override";
 
 /// Every key that can be set, in the order of the file.
 pub fn keys() -> Vec<String> {
@@ -60,11 +60,28 @@ pub fn reset(document: &Value, key: &str) -> Value {
 
 /// The keys whose value is not the default.
 pub fn changed(settings: &Settings) -> Vec<String> {
-    let (Ok(values), Ok(defaults)) = (serde_json::to_value(settings), serde_json::to_value(Settings::default())) else {
+    differences(&Settings::default(), settings).into_iter().map(|(key, _)| key).collect()
+}
+
+/// Brings a document from one set of settings to another: only the keys that differ are written.
+///
+/// # Errors
+/// The first new value that cannot be used; the document is then left alone.
+pub fn edit(document: &Value, before: &Settings, after: &Settings) -> Result<Value, SettingFault> {
+    differences(before, after).into_iter().try_fold(document.clone(), |document, (key, value)| match value {
+        Some(value) => set(&document, &key, value),
+        None => Ok(reset(&document, &key)),
+    })
+}
+
+/// The keys that differ, with their new values; `None` for one that is gone.
+fn differences(before: &Settings, after: &Settings) -> Vec<(String, Option<Value>)> {
+    let (Ok(before), Ok(after)) = (serde_json::to_value(before), serde_json::to_value(after)) else {
         return Vec::new();
     };
     let at = |document: &Value, key: &str| document.pointer(&format!("/{}", key.replace('.', "/"))).cloned();
-    keys().into_iter().filter(|key| at(&values, key) != at(&defaults, key)).collect()
+    let differs = |key: &String| at(&before, key) != at(&after, key);
+    keys().into_iter().filter(differs).map(|key| (key.clone(), at(&after, &key))).collect()
 }
 
 /// The place of a key, made if it is not there.
@@ -128,6 +145,28 @@ mod tests {
         let document =
             json!({ "ai": { "model": "m.gguf", "context_tokens": 512 }, "override": {"kind":"hold"}, "x": 1 });
         assert_eq!(reset(&document, ""), json!({ "ai": { "model": "m.gguf" }, "x": 1 }));
+    }
+
+    #[test]
+    fn an_edit_writes_what_differs_and_removes_what_is_gone() {
+        use crate::settings::{OverrideSetting, OverrideWish};
+
+        let document = json!({ "ai": { "voice": "z" } });
+        let before = Settings::default();
+        let mut after = before.clone();
+        after.ai.auto_switching_enabled = false;
+        after.override_ = Some(OverrideSetting { kind: OverrideWish::Hold, until: Some(7) });
+        let edited = edit(&document, &before, &after).unwrap();
+        let expected = json!({
+            "ai": { "voice": "z", "auto_switching_enabled": false },
+            "override": { "kind": "hold", "until": 7 },
+        });
+        assert_eq!(edited, expected);
+        let mut cancelled = after.clone();
+        cancelled.override_ = None;
+        assert_eq!(edit(&edited, &after, &cancelled).unwrap().get("override"), None);
+        after.gpu_monitoring.interval_seconds = 0.0;
+        assert_eq!(edit(&document, &before, &after).unwrap_err().key, "gpu_monitoring.interval_seconds");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use workly_runtime::card::{Card, size_up};
 use workly_runtime::experience::Experience;
 use workly_runtime::manager::ModelSettings;
 use workly_runtime::monitor::{Monitor, MonitorSettings, Sources};
-use workly_runtime::places;
+use workly_runtime::{places, settings_file};
 
 const MIB: u64 = 1 << 20;
 /// How long a driver may take to tell what is on the card.
@@ -72,11 +72,16 @@ struct Row {
 /// A model that cannot be read, or no card to plan for, with what to do about it.
 pub(crate) async fn run(arguments: PlanArguments) -> anyhow::Result<()> {
     let program = std::env::current_exe().context("this program's own path is unknown")?;
-    let mut settings = ModelSettings::new(arguments.model);
+    let data_dir = places::data_dir();
+    let (set, notices) = data_dir.as_deref().map(settings_file::read).unwrap_or_default();
+    for notice in notices {
+        tracing::error!("{notice}");
+    }
+    let mut settings = ModelSettings::new(arguments.model).with(&set);
     if let Some(tokens) = arguments.context {
         settings.context = ContextSize::Exactly(tokens);
     }
-    let remembered = Experience::new(places::data_dir().as_deref());
+    let remembered = Experience::new(data_dir.as_deref());
     let sized_up = size_up(&program, &settings, &remembered, arguments.vram_total_mib.is_some()).await?;
 
     let given = arguments.external_mib.map(|mib| mib * MIB);
@@ -87,10 +92,15 @@ pub(crate) async fn run(arguments: PlanArguments) -> anyhow::Result<()> {
         let external = given.unwrap_or(reading.vram_used);
         (sized_up.device.description.clone(), Room { total: reading.vram_total, external })
     };
-    let plan = solve(&sized_up.footprints, &room, &Limits::default());
+    let limits = Limits {
+        thresholds: settings.thresholds,
+        balanced_gpu_layers: settings.balanced_gpu_layers,
+        correction: sized_up.correction(),
+    };
+    let plan = solve(&sized_up.footprints, &room, &limits);
     let row = |profile| {
         let ProfilePlan { layers, footprint } = plan.of(profile);
-        let percent = room.projected_percent(footprint, 1.0).unwrap_or(100.0);
+        let percent = room.projected_percent(footprint, limits.correction).unwrap_or(100.0);
         Row {
             gpu_layers: layers,
             footprint_mib: footprint.div_ceil(MIB),

@@ -16,9 +16,9 @@ pub struct ModelArguments {
     /// The GGUF file to chat with; without it, the model that comes with Workly.
     #[arg(long, value_name = "PATH")]
     pub model: Option<PathBuf>,
-    /// Where the model's layers live: auto, performance, balanced or `cpu_fallback`.
-    #[arg(long, default_value = "auto")]
-    pub profile: ProfileChoice,
+    /// Where the model's layers live: auto, performance, balanced or `cpu_fallback`; without it, as the settings say.
+    #[arg(long)]
+    pub profile: Option<ProfileChoice>,
     /// Tokens of context to make room for.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(64..))]
     pub context: Option<u32>,
@@ -41,7 +41,7 @@ impl ModelArguments {
             .or_else(|| places::embedded_model(resources))
             .unwrap_or_else(|| PathBuf::from("models").join(places::EMBEDDED_MODEL));
         let mut settings = ModelSettings::new(path);
-        settings.profile = self.profile;
+        settings.profile = self.profile.unwrap_or_default();
         settings.gpu_layers = self.gpu_layers;
         settings.threads = self.threads;
         if let Some(tokens) = self.context {
@@ -62,8 +62,8 @@ impl ModelArguments {
         if let (None, Some(name)) = (&self.model, &settings.ai.model) {
             asked.path = in_library(name, data_dir);
         }
-        if self.profile != ProfileChoice::Auto {
-            asked.profile = self.profile;
+        if let Some(profile) = self.profile {
+            asked.profile = profile;
         }
         if let Some(tokens) = self.context {
             asked.context = ContextSize::Exactly(tokens);
@@ -75,7 +75,7 @@ impl ModelArguments {
     /// The settings that these arguments take over, by their keys in `config.json`.
     pub fn taken_over(&self) -> Vec<&'static str> {
         [
-            ("ai.gpu_profile", self.profile != ProfileChoice::Auto),
+            ("ai.gpu_profile", self.profile.is_some()),
             ("ai.context_tokens", self.context.is_some()),
             ("ai.cpu_threads", self.threads.is_some()),
             ("ai.balanced_gpu_layers", self.gpu_layers.is_some()),
@@ -119,6 +119,9 @@ mod tests {
         let set = arguments(&[]).settings_with(&settings, None, None);
         assert_eq!(set.profile, ProfileChoice::Fixed(Profile::Balanced));
         assert_eq!((set.context, set.threads), (ContextSize::UpTo(2048), Some(3)));
+
+        let auto = arguments(&["--profile", "auto"]).settings_with(&settings, None, None);
+        assert_eq!(auto.profile, ProfileChoice::Auto);
 
         let given = arguments(&["--profile", "performance", "--context", "512", "--threads", "2"]);
         let set = given.settings_with(&settings, None, None);

@@ -127,7 +127,7 @@ impl Site {
             Err(Unsized::Refused(problem)) => return (Err(Setback::Refused(problem)), None),
         };
         self.monitor.set_backend_devices(card.devices.clone(), &card.device);
-        let correction = card.known.correction.unwrap_or(1.0);
+        let correction = card.correction();
         let plans = card.plans(&self.settings, &Circumstances::before_load(&card.device.reading(), correction));
         let plan = plans.of(profile);
         let plan = if plan.layers == 0 && self.settings.gpu_layers.is_some() { plans.performance } else { plan };
@@ -245,7 +245,7 @@ impl Site {
         ceiling: Option<Profile>,
     ) -> (Profile, ProfilePlan, Option<String>) {
         let settings = &self.settings;
-        let plans = card.plans(settings, &Circumstances::before_load(reading, card.known.correction.unwrap_or(1.0)));
+        let plans = card.plans(settings, &Circumstances::before_load(reading, card.correction()));
         let profile = policy::start(Some(reading), Some(&plans), &settings.policy(0, unix_ms() / 1_000));
         let (profile, notice) = match (settings.profile, ceiling) {
             _ if card.known.cpu_only && profile.uses_gpu() => (Profile::CpuFallback, Some(CPU_ONLY.to_owned())),

@@ -66,6 +66,11 @@ impl Circumstances {
 }
 
 impl Card {
+    /// Measured by predicted footprint, as loads before have shown; 1 where there were none.
+    pub fn correction(&self) -> f64 {
+        self.known.correction.unwrap_or(1.0)
+    }
+
     /// The layer plan as things are.
     ///
     /// A number of layers given on the command line stands for every GPU profile; where Workly chooses, for

@@ -78,7 +78,7 @@ struct Direction {
 pub(crate) async fn run(arguments: BenchArguments) -> anyhow::Result<()> {
     let model = ModelArguments {
         model: arguments.model.clone(),
-        profile: ProfileChoice::Fixed(Profile::Performance),
+        profile: Some(ProfileChoice::Fixed(Profile::Performance)),
         context: arguments.context,
         threads: None,
         gpu_layers: arguments.gpu_layers,

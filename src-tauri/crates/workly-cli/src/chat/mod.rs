@@ -6,6 +6,7 @@ mod turn;
 
 use std::io::{self, BufRead as _, IsTerminal as _};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -13,7 +14,7 @@ use workly_core::sampling::Sampling;
 use workly_runtime::arguments::ModelArguments;
 use workly_runtime::manager::{ModelManager, Patience};
 use workly_runtime::monitor::{Monitor, MonitorSettings, Sources};
-use workly_runtime::places;
+use workly_runtime::{places, settings_file};
 
 use output::Output;
 use turn::{Conversation, Ended, SwitchAt};
@@ -58,10 +59,17 @@ fn temperature(text: &str) -> Result<f32, String> {
 
 /// Runs the chat to its end.
 pub(crate) async fn run(arguments: ChatArguments) -> anyhow::Result<()> {
-    let settings = arguments.model.settings(None);
+    let data_dir = places::data_dir();
+    let (settings, notices) = data_dir.as_deref().map(settings_file::read).unwrap_or_default();
+    let monitoring = MonitorSettings {
+        interval: Duration::from_secs_f64(settings.gpu_monitoring.interval_seconds),
+        thresholds: settings.gpu_monitoring.thresholds,
+        ..MonitorSettings::default()
+    };
+    let settings = arguments.model.settings_with(&settings, None, data_dir.as_deref());
     let program = std::env::current_exe().context("this program's own path is unknown")?;
-    let monitor = Arc::new(Monitor::start(Sources::from_environment(), MonitorSettings::default())?);
-    let manager = ModelManager::start(program, settings, Patience::default(), monitor, places::data_dir());
+    let monitor = Arc::new(Monitor::start(Sources::from_environment(), monitoring)?);
+    let manager = ModelManager::start(program, settings, Patience::default(), monitor, data_dir);
     let mut conversation = Conversation::new(
         manager.clone(),
         arguments.system.clone(),
@@ -74,6 +82,7 @@ pub(crate) async fn run(arguments: ChatArguments) -> anyhow::Result<()> {
         },
     );
     let mut output = Output::new(arguments.json);
+    notices.iter().for_each(|notice| output.remark(notice));
     let result = if !arguments.prompt.is_empty() {
         answer_all(&mut conversation, &mut output, arguments.prompt.into_iter().map(Ok)).await
     } else if io::stdin().is_terminal() {

@@ -13,6 +13,7 @@ mod bench;
 mod display;
 mod dist;
 mod gates;
+mod icons;
 mod machine;
 mod peer;
 mod run;
@@ -64,6 +65,8 @@ enum Task {
     Bench(bench::Arguments),
     /// Write the TypeScript types of the wire contract (`ui/src/ipc/wire.ts`) from the Rust ones.
     Types,
+    /// Render the icons (`icons/`) from their drawings, after one of those has changed.
+    Icons,
     /// Build the installable bundle with the embedded model, the headless program and the backends inside.
     Dist(dist::Arguments),
 }
@@ -93,6 +96,7 @@ fn execute(task: Task) -> Result<ExitCode> {
         Task::Test { only } => return gates::test(&mut machine, &only),
         Task::Bench(arguments) => bench::bench(&machine, &arguments)?,
         Task::Types => workspace::write_wire_types(&machine)?,
+        Task::Icons => icons::render(&mut machine)?,
         Task::Dist(arguments) => dist::dist(&mut machine, &arguments)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -1,31 +1,45 @@
 //! The desktop program: wires the runtime to a window. No llama.cpp and no GPU library is linked here, so that a missing
 //! driver can never keep the window from opening.
 
+mod actions;
+mod autostart;
 mod commands;
 mod error;
 mod events;
+mod life;
+mod notices;
+mod preferences;
+mod tray;
+#[cfg(target_os = "linux")]
+mod web_process;
 mod window;
+mod words;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use tauri::{Manager as _, RunEvent};
+use tauri::{App, Manager as _, RunEvent};
 use tracing_subscriber::EnvFilter;
 use workly_runtime::arguments::ModelArguments;
 use workly_runtime::manager::{ModelManager, Patience};
 use workly_runtime::monitor::{Monitor, MonitorSettings, Sources};
 use workly_runtime::places;
 
+use preferences::Preferences;
+
 /// Chat with local language models that share the GPU politely.
 #[derive(Debug, Parser)]
 #[command(name = "workly", version)]
 struct Arguments {
+    /// Start in the tray, without a window.
+    #[arg(long)]
+    hidden: bool,
     #[command(flatten)]
     model: ModelArguments,
 }
 
-/// Runs the program until its window is closed.
+/// Runs the program until its window is closed, or until it is quit from the tray.
 #[expect(clippy::exit, reason = "in what Tauri's macro expands to")]
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
@@ -33,28 +47,18 @@ pub fn run() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 
     let built = tauri::Builder::default()
+        // The first: a second start is to end before anything else begins.
+        .plugin(life::single_instance())
+        .plugin(life::window_state())
+        .plugin(tauri_plugin_notification::init())
+        .plugin(tauri_plugin_autostart::Builder::new().arg(autostart::ARGUMENT).build())
         .invoke_handler(tauri::generate_handler![
             commands::chat::snapshot,
             commands::chat::answer,
             commands::chat::stop,
             commands::link::open_link
         ])
-        .setup(move |app| {
-            let resources = app.path().resource_dir().ok();
-            let settings = arguments.model.settings(resources.as_deref());
-            let program = places::worker_program()?;
-            let (monitor, manager) = tauri::async_runtime::block_on(async {
-                let monitor = Arc::new(Monitor::start(Sources::from_environment(), MonitorSettings::default())?);
-                let watched = Arc::clone(&monitor);
-                let manager = ModelManager::start(program, settings, Patience::default(), watched, places::data_dir());
-                std::io::Result::Ok((monitor, manager))
-            })?;
-            app.manage(monitor);
-            events::forward(app.handle().clone(), &manager);
-            app.manage(manager);
-            window::open(app)?;
-            Ok(())
-        })
+        .setup(move |app| set_up(app, &arguments))
         .build(tauri::generate_context!());
     let app = match built {
         Ok(app) => app,
@@ -63,11 +67,36 @@ pub fn run() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let code = app.run_return(|app, event| {
-        if matches!(event, RunEvent::Exit) {
-            // Tauri may leave without running destructors, which would otherwise end the worker.
-            tauri::async_runtime::block_on(app.state::<ModelManager>().shut_down());
-        }
+    let code = app.run_return(|app, event| match event {
+        RunEvent::Exit => life::end_worker(app),
+        #[cfg(target_os = "macos")]
+        RunEvent::Reopen { .. } => window::show(app),
+        _ => {}
     });
     u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+/// Starts the runtime, then everything a person sees of it.
+fn set_up(app: &App, arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    let resources = app.path().resource_dir().ok();
+    let preferences = Preferences::load(places::data_dir().as_deref(), &arguments.model.settings(resources.as_deref()));
+    let settings = preferences.model();
+    let program = places::worker_program()?;
+    let (monitor, manager) = tauri::async_runtime::block_on(async {
+        let monitor = Arc::new(Monitor::start(Sources::from_environment(), MonitorSettings::default())?);
+        let watched = Arc::clone(&monitor);
+        let manager = ModelManager::start(program, settings, Patience::default(), watched, places::data_dir());
+        std::io::Result::Ok((monitor, manager))
+    })?;
+    app.manage(monitor);
+    app.manage(preferences);
+    events::forward(app.handle().clone(), &manager);
+    app.manage(manager);
+    #[cfg(unix)]
+    life::quit_on_signals(app.handle());
+    tray::start(app.handle());
+    window::open(app, arguments.hidden)?;
+    notices::start(app.handle());
+    autostart::start(app.handle());
+    Ok(())
 }

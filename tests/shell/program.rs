@@ -1,0 +1,57 @@
+//! The program started as a person starts it, without a WebDriver.
+
+use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::harness::{Group, PATIENCE, PROGRAM, Surroundings, worker_of};
+
+/// A running Workly; it ends when this is dropped.
+pub(crate) struct Program(Group);
+
+impl Program {
+    /// Starts it with these arguments.
+    pub(crate) fn start(surroundings: &Surroundings, arguments: &[&str]) -> Self {
+        Self(Group::spawn(surroundings.command(PROGRAM).args(arguments).stdout(Stdio::null())))
+    }
+
+    /// Its process.
+    pub(crate) fn id(&mut self) -> u32 {
+        self.0.process().id()
+    }
+
+    /// Waits for its worker, which comes up with the first load.
+    pub(crate) async fn worker(&mut self) -> u32 {
+        let id = self.id();
+        eventually("a worker", || async { worker_of(id) }).await
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        let process = self.0.process();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = process.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the program goes on");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Whether it runs.
+    pub(crate) fn runs(&mut self) -> bool {
+        self.0.process().try_wait().unwrap().is_none()
+    }
+}
+
+/// Waits for something to be there.
+pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -45,16 +45,18 @@ async fn violations(desktop: &Desktop) -> Vec<String> {
         .await;
     let options = json!({
         "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
-        "resultTypes": ["violations"],
+        "resultTypes": ["violations", "passes"],
     });
     let script = format!(
-        "axe.run(document, {options}).then((results) => {{ window.found = results.violations; }}, \
-         (error) => {{ window.found = [{{ id: String(error), nodes: [] }}]; }}); return 0"
+        "axe.run(document, {options}).then((results) => {{ window.found = results.violations; window.rules = \
+         results.passes.length; }}, (error) => {{ window.found = [{{ id: String(error), nodes: [] }}]; }}); return 0"
     );
     desktop.run_script(&script).await;
     desktop
         .wait_for("axe to finish", || async { desktop.run_script("return window.found !== null").await == json!(true) })
         .await;
+    let rules = desktop.run_script("return window.rules").await;
+    assert!(rules.as_u64() > Some(15), "{rules} rules apply to the page");
     let Value::Array(found) = desktop.run_script("return window.found").await else { panic!("axe says nothing") };
     found
         .iter()

@@ -5,13 +5,13 @@ use serde_json::json;
 
 use crate::harness::{Surroundings, is_alive, signal};
 use crate::panel::Panel;
-use crate::program::{Program, eventually};
+use crate::program::{ONE_WORKER, Program, eventually};
 use crate::screen::Screen;
 
 #[tokio::test]
 async fn without_a_tray_closing_the_window_ends_the_program() {
     let surroundings = Surroundings::new();
-    let mut program = Program::start(&surroundings, &[]);
+    let mut program = Program::start(&surroundings, ONE_WORKER);
     let worker = program.worker().await;
     let screen = Screen::of(&surroundings);
     screen.close(screen.window().await);
@@ -58,11 +58,11 @@ async fn a_second_start_brings_the_first_window_to_the_front() {
 #[tokio::test]
 async fn programs_with_other_data_live_side_by_side() {
     let surroundings = Surroundings::new();
-    let mut first = Program::start(&surroundings, &[]);
+    let mut first = Program::start(&surroundings, ONE_WORKER);
     first.worker().await;
     let other = tempfile::tempdir().unwrap();
     let surroundings = surroundings.with("WORKLY_DATA_DIR", other.path().to_str().unwrap());
-    let mut second = Program::start(&surroundings, &[]);
+    let mut second = Program::start(&surroundings, ONE_WORKER);
     second.worker().await;
     assert!(first.runs() && second.runs());
 }
@@ -71,7 +71,7 @@ async fn programs_with_other_data_live_side_by_side() {
 async fn the_session_and_a_terminal_end_it_cleanly() {
     for asked in [Signal::TERM, Signal::INT] {
         let surroundings = Surroundings::new();
-        let mut program = Program::start(&surroundings, &[]);
+        let mut program = Program::start(&surroundings, ONE_WORKER);
         let worker = program.worker().await;
         signal(program.id(), asked);
         let status = program.ended().await;
@@ -107,7 +107,7 @@ async fn the_window_comes_back_where_it_was() {
 async fn it_starts_with_the_session_and_stays_in_the_tray_then() {
     let surroundings = Surroundings::new().with_settings(&json!({ "ui": { "autostart": true } }));
     let panel = Panel::start(&surroundings).await;
-    let mut program = Program::start(&surroundings, &["--hidden"]);
+    let mut program = Program::start(&surroundings, &["--hidden", "--profile", "cpu_fallback"]);
     let entry = eventually("the entry for the session", || async {
         let folders = ["autostart", ".config/autostart"].map(|folder| surroundings.data().join(folder));
         let files = folders.into_iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();

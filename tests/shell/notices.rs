@@ -10,7 +10,7 @@ use zbus::{Connection, connection, interface};
 
 use crate::harness::{PROGRAM, Surroundings};
 use crate::panel::Panel;
-use crate::program::{Program, eventually};
+use crate::program::{ONE_WORKER, Program, eventually};
 
 #[tokio::test]
 #[ignore = "the model manager does not follow the policy yet"]
@@ -36,7 +36,7 @@ async fn what_the_user_asked_for_is_not_told() {
     let surroundings = Surroundings::new();
     let notifications = Notifications::start(&surroundings).await;
     let panel = Panel::start(&surroundings).await;
-    let mut program = Program::start(&surroundings, &[]);
+    let mut program = Program::start(&surroundings, ONE_WORKER);
     program.worker().await;
     panel.click("CPU").await;
     panel.wait_for("Title", "Workly: CPU").await;

@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 
 use crate::harness::{Group, PATIENCE, PROGRAM, Surroundings, worker_of};
 
+/// Arguments with which the first worker is the one that stays: none is started to look for a GPU.
+pub(crate) const ONE_WORKER: &[&str] = &["--profile", "cpu_fallback"];
+
 /// A running Workly; it ends when this is dropped.
 pub(crate) struct Program(Group);
 

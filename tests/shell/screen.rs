@@ -2,7 +2,7 @@
 
 use x11rb::connection::Connection as _;
 use x11rb::protocol::xproto::{
-    AtomEnum, ClientMessageEvent, ConfigureWindowAux, ConnectionExt as _, EventMask, MapState, Window,
+    AtomEnum, ClientMessageEvent, ConfigureWindowAux, ConnectionExt as _, EventMask, ImageFormat, MapState, Window,
 };
 use x11rb::rust_connection::RustConnection;
 
@@ -11,6 +11,25 @@ use crate::program::eventually;
 
 /// Place and size, pixels.
 pub(crate) type Frame = (i16, i16, u16, u16);
+
+/// The pixels of a window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Picture(Vec<u8>);
+
+impl Picture {
+    /// Whether it shows more than one even colour.
+    pub(crate) fn has_drawing(&self) -> bool {
+        let different = self.0.chunks_exact(4).filter(|pixel| *pixel != &self.0[..4]).count();
+        different > 1_000
+    }
+
+    /// Whether it shows the same, but for the blink of a caret.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        let different =
+            self.0.chunks_exact(4).zip(other.0.chunks_exact(4)).filter(|(left, right)| left != right).count();
+        self.0.len() == other.0.len() && different < 100
+    }
+}
 
 /// The display's windows.
 pub(crate) struct Screen {
@@ -62,6 +81,13 @@ impl Screen {
         let frame = frame.width(u32::from(width)).height(u32::from(height));
         self.connection.configure_window(window, &frame).unwrap();
         self.connection.flush().unwrap();
+    }
+
+    /// What the window shows.
+    pub(crate) fn picture(&self, window: Window) -> Picture {
+        let (_, _, width, height) = self.frame(window);
+        let image = self.connection.get_image(ImageFormat::Z_PIXMAP, window, 0, 0, width, height, u32::MAX);
+        Picture(image.unwrap().reply().unwrap().data)
     }
 
     /// Whether the window, or something in it, has the keyboard.

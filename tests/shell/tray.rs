@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::harness::{Surroundings, is_alive};
 use crate::panel::Panel;
-use crate::program::Program;
+use crate::program::{ONE_WORKER, Program, eventually};
 use crate::screen::Screen;
 
 #[tokio::test]
@@ -55,7 +55,7 @@ async fn the_menu_changes_the_settings_and_shows_what_is_in_force() {
     panel.wait_for_mark("Automatic", true).await;
 
     panel.click("Hold the GPU for 30 minutes").await;
-    let held = crate::program::eventually("the way to stop holding", || async {
+    let held = eventually("the way to stop holding", || async {
         panel.menu().await.into_iter().find(|line| line.label.starts_with("Stop holding the GPU (until "))
     });
     let held = held.await;
@@ -82,7 +82,7 @@ async fn the_tray_speaks_french() {
 async fn quitting_from_the_tray_ends_the_worker_too() {
     let surroundings = Surroundings::new();
     let panel = Panel::start(&surroundings).await;
-    let mut program = Program::start(&surroundings, &[]);
+    let mut program = Program::start(&surroundings, ONE_WORKER);
     let worker = program.worker().await;
     panel.click("Quit").await;
     assert!(program.ended().await.success());
@@ -93,7 +93,7 @@ async fn quitting_from_the_tray_ends_the_worker_too() {
 async fn a_closed_window_goes_on_in_the_tray_and_comes_back_from_it() {
     let surroundings = Surroundings::new();
     let panel = Panel::start(&surroundings).await;
-    let mut program = Program::start(&surroundings, &[]);
+    let mut program = Program::start(&surroundings, ONE_WORKER);
     let worker = program.worker().await;
     let screen = Screen::of(&surroundings);
     let window = screen.window().await;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tauri::webview::PageLoadEvent;
 use tauri::{App, AppHandle, Manager as _, Url, WebviewUrl, WebviewWindow, WebviewWindowBuilder, WindowEvent};
 use workly_runtime::places;
 
@@ -23,6 +24,12 @@ pub(crate) fn open(app: &App, hidden: bool) -> tauri::Result<()> {
         .min_inner_size(480.0, 480.0)
         .visible(!hidden)
         .on_navigation(is_own_page)
+        .on_page_load(|_, page| {
+            if page.event() == PageLoadEvent::Finished {
+                // The page's script has run by now: a person can type.
+                tracing::debug!("the page is there");
+            }
+        })
         .on_new_window(|_, _| tauri::webview::NewWindowResponse::Deny);
     if let Some(folder) = places::data_dir() {
         builder = builder.data_directory(folder.join("webview"));

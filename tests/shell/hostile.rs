@@ -7,9 +7,9 @@ use std::path::Path;
 
 use serde_json::json;
 
+use crate::harness::parrot;
+use crate::harness::program::eventually;
 use crate::harness::{Desktop, Surroundings};
-use crate::parrot;
-use crate::program::eventually;
 
 const ANSWER: &str = "[data-testid=answer-text]";
 const DONE: &str = "[data-testid=message-assistant][data-state=done]";

@@ -3,10 +3,10 @@
 use rustix::process::Signal;
 use serde_json::json;
 
+use crate::harness::program::{ONE_WORKER, Program, eventually};
+use crate::harness::screen::Screen;
 use crate::harness::{Surroundings, is_alive, signal};
 use crate::panel::Panel;
-use crate::program::{ONE_WORKER, Program, eventually};
-use crate::screen::Screen;
 
 #[tokio::test]
 async fn without_a_tray_closing_the_window_ends_the_program() {

@@ -10,8 +10,5 @@ mod hostile;
 mod life;
 mod notices;
 mod panel;
-mod parrot;
-mod program;
-mod screen;
 mod tray;
 mod web_process;

@@ -8,9 +8,9 @@ use serde_json::json;
 use zbus::zvariant::OwnedValue;
 use zbus::{Connection, connection, interface};
 
+use crate::harness::program::{ONE_WORKER, Program, eventually};
 use crate::harness::{PROGRAM, Surroundings};
 use crate::panel::Panel;
-use crate::program::{ONE_WORKER, Program, eventually};
 
 #[tokio::test]
 #[ignore = "the model manager does not follow the policy yet"]

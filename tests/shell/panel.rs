@@ -9,7 +9,7 @@ use zbus::zvariant::{ObjectPath, OwnedObjectPath, OwnedValue, Value};
 use zbus::{Connection, connection, interface};
 
 use crate::harness::Surroundings;
-use crate::program::eventually;
+use crate::harness::program::eventually;
 
 /// A panel that shows the tray.
 pub(crate) struct Panel {

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use serde_json::json;
 
+use crate::harness::program::{ONE_WORKER, Program, eventually};
+use crate::harness::screen::Screen;
 use crate::harness::{Surroundings, is_alive};
 use crate::panel::Panel;
-use crate::program::{ONE_WORKER, Program, eventually};
-use crate::screen::Screen;
 
 #[tokio::test]
 async fn the_tray_says_where_the_model_is_and_has_a_picture_of_it() {

@@ -2,10 +2,10 @@
 
 use rustix::process::Signal;
 
+use crate::harness::program::{ONE_WORKER, Program, eventually};
+use crate::harness::screen::Screen;
 use crate::harness::{Surroundings, children, command_line, signal};
 use crate::panel::Panel;
-use crate::program::{ONE_WORKER, Program, eventually};
-use crate::screen::Screen;
 
 // Without a WebDriver, whose session ends with the first web process.
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! The program started as a person starts it, without a WebDriver.
 
-use std::process::{ExitStatus, Stdio};
+use std::io::BufReader;
+use std::process::{ChildStderr, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::harness::{Group, PATIENCE, PROGRAM, Surroundings, worker_of};
+use super::{Group, PATIENCE, PROGRAM, Surroundings, worker_of};
 
 /// Arguments with which the first worker is the one that stays: none is started to look for a GPU.
 pub(crate) const ONE_WORKER: &[&str] = &["--profile", "cpu_fallback"];
@@ -15,6 +16,15 @@ impl Program {
     /// Starts it with these arguments.
     pub(crate) fn start(surroundings: &Surroundings, arguments: &[&str]) -> Self {
         Self(Group::spawn(surroundings.command(PROGRAM).args(arguments).stdout(Stdio::null())))
+    }
+
+    /// Starts it with a log, whose lines are given to whoever reads them.
+    pub(crate) fn start_with_log(surroundings: &Surroundings, arguments: &[&str]) -> (Self, BufReader<ChildStderr>) {
+        let mut command = surroundings.command(PROGRAM);
+        command.args(arguments).env("WORKLY_LOG", "workly=debug").stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut group = Group::spawn(&mut command);
+        let log = BufReader::new(group.process().stderr.take().unwrap());
+        (Self(group), log)
     }
 
     /// Its process.

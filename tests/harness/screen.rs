@@ -6,8 +6,8 @@ use x11rb::protocol::xproto::{
 };
 use x11rb::rust_connection::RustConnection;
 
-use crate::harness::Surroundings;
-use crate::program::eventually;
+use super::Surroundings;
+use super::program::eventually;
 
 /// Place and size, pixels.
 pub(crate) type Frame = (i16, i16, u16, u16);
@@ -48,6 +48,11 @@ impl Screen {
     /// Waits for the window to be in sight.
     pub(crate) async fn window(&self) -> Window {
         eventually("the window to be in sight", || async { self.workly().filter(|id| self.is_mapped(*id)) }).await
+    }
+
+    /// Waits for a window of any program, with whatever title.
+    pub(crate) async fn any_window(&self) -> Window {
+        eventually("a window", || async { self.largest().filter(|id| self.is_mapped(*id)) }).await
     }
 
     /// Waits for the window to be out of sight.
@@ -119,6 +124,14 @@ impl Screen {
             let title = self.connection.get_property(false, *id, AtomEnum::WM_NAME, AtomEnum::ANY, 0, 64);
             let title = title.ok().and_then(|request| request.reply().ok());
             title.is_some_and(|title| title.value == b"Workly") && size.is_some_and(|size| size.width > 100)
+        })
+    }
+
+    fn largest(&self) -> Option<Window> {
+        let windows = self.connection.query_tree(self.root).ok()?.reply().ok()?.children;
+        windows.into_iter().find(|id| {
+            let size = self.connection.get_geometry(*id).ok().and_then(|request| request.reply().ok());
+            size.is_some_and(|size| size.width > 100)
         })
     }
 

@@ -61,7 +61,15 @@ impl Desktop {
 
     /// What the window shows, as PNG.
     pub(crate) async fn screenshot(&self) -> Vec<u8> {
-        self.client.screenshot().await.unwrap()
+        // The driver waits for the next frame, and a page in which nothing changes draws none: two shades of one pixel.
+        let change = "const pixel = document.body.appendChild(document.createElement('i'));
+            pixel.style.cssText = 'position:fixed;right:0;bottom:0;width:1px;height:1px;background:currentcolor';
+            window.change = setInterval(() => (pixel.style.opacity = pixel.style.opacity === '0.02' ? '0.01' : '0.02'), 20);
+            window.pixel = pixel";
+        self.run_script(change).await;
+        let picture = self.client.screenshot().await.unwrap();
+        self.run_script("clearInterval(window.change); window.pixel.remove()").await;
+        picture
     }
 
     /// Where it runs.

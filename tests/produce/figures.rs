@@ -8,11 +8,22 @@ use crate::{memory, start, streaming};
 #[ignore = "measures: cargo xtask bench --ui"]
 async fn the_window() {
     println!("The window, on a display without a GPU; median (least - greatest), and what is aimed at.\n");
+    warn_of_others();
     start::measure().await;
     memory::measure().await;
     streaming::measure().await;
     scrolling().await;
     search().await;
+}
+
+/// Says when the machine is not this program's alone.
+fn warn_of_others() {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load: f64 = load.split(' ').next().and_then(|minute| minute.parse().ok()).unwrap_or(0.0);
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    if load > processors as f64 / 4.0 {
+        println!("  Other programs are at work (load {load:.1}, {processors} processors): expect worse figures.\n");
+    }
 }
 
 /// Frame times while scrolling through 10,000 messages.

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use serde_json::json;
+
 use crate::harness::{Desktop, Surroundings};
 
 const DONE: &str = "[data-testid=message-assistant][data-state=done]";
@@ -42,7 +44,8 @@ async fn every_page() {
     std::fs::create_dir_all(&folder).unwrap();
     for (theme, gtk_theme) in [("light", "Adwaita"), ("dark", "Adwaita:dark")] {
         for (index, language) in ["en", "fr"].into_iter().enumerate() {
-            let surroundings = Surroundings::new().with("GTK_THEME", gtk_theme).with("LANGUAGE", language);
+            let settings = json!({ "ui": { "language": language, "theme": theme } });
+            let surroundings = Surroundings::new().with("GTK_THEME", gtk_theme).with_settings(&settings);
             let desktop = Desktop::start_in(surroundings, &[]).await;
             desktop
                 .wait_for("the model to be ready", || desktop.has("[data-testid=model-state][data-state=ready]"))

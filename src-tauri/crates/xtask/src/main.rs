@@ -16,6 +16,7 @@ mod gates;
 mod icons;
 mod machine;
 mod peer;
+mod produce;
 mod run;
 mod setup;
 mod shared_build;
@@ -61,10 +62,12 @@ enum Task {
         #[arg(long, value_name = "GATE")]
         only: Vec<gates::Name>,
     },
-    /// Measure what the project claims: speed against a peer, the cost of watching the GPU.
+    /// Measure what the project claims: speed against a peer, the cost of watching the GPU, how the window feels.
     Bench(bench::Arguments),
     /// Write the TypeScript types of the wire contract (`ui/src/ipc/wire.ts`) from the Rust ones.
     Types,
+    /// Take a picture of every page, light and dark, in both languages, into `docs/screenshots/`.
+    Screenshots,
     /// Render the icons (`icons/`) from their drawings, after one of those has changed.
     Icons,
     /// Build the installable bundle with the embedded model, the headless program and the backends inside.
@@ -94,8 +97,9 @@ fn execute(task: Task) -> Result<ExitCode> {
         Task::Setup => setup::all(&mut machine, setup::Purpose::Test)?,
         Task::Run { arguments } => run::run(&mut machine, &arguments)?,
         Task::Test { only } => return gates::test(&mut machine, &only),
-        Task::Bench(arguments) => bench::bench(&machine, &arguments)?,
+        Task::Bench(arguments) => bench::bench(&mut machine, &arguments)?,
         Task::Types => workspace::write_wire_types(&machine)?,
+        Task::Screenshots => produce::screenshots(&mut machine)?,
         Task::Icons => icons::render(&mut machine)?,
         Task::Dist(arguments) => dist::dist(&mut machine, &arguments)?,
     }

@@ -32,7 +32,7 @@ fn tell(app: &AppHandle, moved: &Moved) {
     }
     let words = Language::of(&ui.language).words();
     let title = filled(words.moved, words.profile(moved.to));
-    let notification = app.notification().builder().title(title).body(words.reason(&moved.why));
+    let notification = app.notification().builder().icon("workly").title(title).body(words.reason(&moved.why));
     if let Err(error) = notification.show() {
         tracing::warn!("no notification could be shown: {error}");
     }

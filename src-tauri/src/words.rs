@@ -108,10 +108,10 @@ const FRENCH: Words = Words {
     failed: "le modèle n’est pas disponible",
     loading: "chargement du modèle…",
     loading_percent: "chargement du modèle, {}\u{a0}%",
-    moving: "passage à {}…",
-    moving_percent: "passage à {}, ",
+    moving: "passage au profil {}…",
+    moving_percent: "passage au profil {}, ",
     answering: "{}, répond",
-    moved: "Le modèle est passé à {}",
+    moved: "Le modèle passe au profil {}",
     colon: "\u{a0}: ",
     reasons: &[
         ("others' VRAM", "VRAM des autres"),

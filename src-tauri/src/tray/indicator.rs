@@ -39,8 +39,11 @@ macro_rules! icons {
     };
 }
 
+/// A file's name and content.
+type Picture = (&'static str, &'static [u8]);
+
 /// The icons by the size of the folder they lie in, as the icon theme specification has it.
-const ICONS: [(&str, [(&str, &[u8]); 4]); 5] = [
+const ICONS: [(&str, [Picture; 4]); 5] = [
     ("16x16", icons!("16")),
     ("22x22", icons!("22")),
     ("24x24", icons!("24")),
@@ -127,7 +130,7 @@ fn write_icons() -> io::Result<PathBuf> {
     Ok(base)
 }
 
-fn write_all(folder: &Path, icons: &[(&str, &[u8])]) -> io::Result<()> {
+fn write_all(folder: &Path, icons: &[Picture]) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     for (name, picture) in icons {
         let path = folder.join(name);

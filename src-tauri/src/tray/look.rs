@@ -86,8 +86,7 @@ fn state(model: &ModelSnapshot, words: &Words) -> String {
     let percent = model.load_fraction.map(|fraction| (fraction * 100.0 / PROGRESS_STEP).floor() * PROGRESS_STEP);
     match (model.state, model.switching_to, name) {
         (ModelState::Failed, ..) => words.failed.to_owned(),
-        (ModelState::Stopped, ..) => words.stopped.to_owned(),
-        (ModelState::Switching, Some(to), _) | (ModelState::Generating, Some(to), _) => match percent {
+        (ModelState::Switching | ModelState::Generating, Some(to), _) => match percent {
             Some(percent) => filled(words.moving_percent, words.profile(to)) + &format!("{percent:.0}\u{a0}%"),
             None => filled(words.moving, words.profile(to)),
         },
@@ -97,7 +96,9 @@ fn state(model: &ModelSnapshot, words: &Words) -> String {
         },
         (ModelState::Generating, None, Some(name)) => filled(words.answering, name),
         (ModelState::Ready | ModelState::Switching, _, Some(name)) => name.to_owned(),
-        (ModelState::Ready | ModelState::Switching | ModelState::Generating, _, None) => words.stopped.to_owned(),
+        (ModelState::Stopped, ..) | (ModelState::Ready | ModelState::Switching | ModelState::Generating, _, None) => {
+            words.stopped.to_owned()
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use tauri::http::Response;
 use tauri::{WebviewUrl, WebviewWindowBuilder};
 
+#[expect(clippy::exit, reason = "in what Tauri's macro expands to")]
 fn main() {
     // A page of its own rather than `about:blank`, for which WebKitGTK starts no process.
     let page = b"<!doctype html><title>Empty</title>";

@@ -30,7 +30,11 @@ pub(crate) enum Action {
 pub(crate) fn perform(app: &AppHandle, action: Action) {
     match action {
         Action::Show => window::show(app),
-        Action::Quit => app.exit(0),
+        Action::Quit => {
+            // Ending the worker may take a moment, which is nothing to look at.
+            window::hide(app);
+            app.exit(0);
+        }
         setting => {
             let now = unix_seconds();
             app.state::<Preferences>().change(&app.state::<ModelManager>(), |settings| edit(settings, setting, now));

@@ -2,6 +2,7 @@
 //! driver can never keep the window from opening.
 
 mod actions;
+mod appearance;
 mod autostart;
 mod commands;
 mod error;

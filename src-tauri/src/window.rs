@@ -6,6 +6,7 @@ use tauri::webview::PageLoadEvent;
 use tauri::{App, AppHandle, Manager as _, Url, WebviewUrl, WebviewWindow, WebviewWindowBuilder, WindowEvent};
 use workly_runtime::places;
 
+use crate::appearance;
 use crate::preferences::Preferences;
 use crate::tray;
 
@@ -18,10 +19,14 @@ const TRAY_PATIENCE: Duration = Duration::from_secs(20);
 ///
 /// With `hidden` it stays out of sight, for as long as there is a tray to bring it back.
 pub(crate) fn open(app: &App, hidden: bool) -> tauri::Result<()> {
+    let preferences = app.state::<Preferences>();
+    let theme = preferences.current().ui.theme;
     let mut builder = WebviewWindowBuilder::new(app, MAIN, WebviewUrl::default())
         .title("Workly")
         .inner_size(960.0, 720.0)
         .min_inner_size(480.0, 480.0)
+        .theme(appearance::theme(&theme))
+        .background_color(appearance::background(&theme))
         .visible(!hidden)
         .on_navigation(is_own_page)
         .on_page_load(|_, page| {
@@ -38,6 +43,7 @@ pub(crate) fn open(app: &App, hidden: bool) -> tauri::Result<()> {
     #[cfg(target_os = "linux")]
     crate::web_process::keep_alive(&window)?;
     hide_instead_of_closing(&window);
+    appearance::follow(window, preferences.watch());
     if hidden {
         show_without_tray(app.handle().clone());
     }
@@ -53,18 +59,25 @@ pub(crate) fn show(app: &AppHandle) {
     }
 }
 
+/// Takes the window out of sight.
+pub(crate) fn hide(app: &AppHandle) {
+    if let Some(window) = app.get_webview_window(MAIN)
+        && let Err(error) = window.hide()
+    {
+        tracing::warn!("the window could not be hidden: {error}");
+    }
+}
+
 /// Closing leaves Workly in the tray where the user wants that and there is a tray; else it ends Workly.
 fn hide_instead_of_closing(window: &WebviewWindow) {
-    let hidden = window.clone();
+    let app = window.app_handle().clone();
     window.on_window_event(move |event| {
         if let WindowEvent::CloseRequested { api, .. } = event
-            && hidden.state::<Preferences>().current().ui.close_to_tray
+            && app.state::<Preferences>().current().ui.close_to_tray
             && tray::is_reachable()
         {
             api.prevent_close();
-            if let Err(error) = hidden.hide() {
-                tracing::warn!("the window could not be hidden: {error}");
-            }
+            hide(&app);
         }
     });
 }

@@ -21,7 +21,7 @@ async fn nothing_a_model_writes_gets_out_of_the_window() {
     let attacker = Attacker::listen();
     let payloads = payloads();
     assert!(payloads.len() > 50, "{} payloads were read", payloads.len());
-    let text: String = payloads.iter().map(|payload| format!("{}\n\n", attacker.own(payload))).collect();
+    let text = payloads.iter().map(|payload| attacker.own(payload)).collect::<Vec<_>>().join("\n\n");
     let link = format!("http://{}/a?b=c", attacker.address);
     let text = format!("[The first link]({link})\n\n{text}\n\nThe end of it all.");
     let surroundings = Surroundings::new();

@@ -1,4 +1,5 @@
 //! Notifications, received on the session bus as a desktop receives them.
+#![expect(clippy::unused_self, clippy::used_underscore_binding, reason = "the shape of a D-Bus interface")]
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -1,5 +1,6 @@
 //! The other side of the tray: what a panel does. It owns `org.kde.StatusNotifierWatcher` on the session bus, reads
 //! what the program registered there, and clicks on its menu.
+#![expect(clippy::unused_self, clippy::needless_pass_by_value, reason = "the shape of a D-Bus interface")]
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

@@ -23,6 +23,7 @@ pub(crate) enum Icon {
 
 impl Icon {
     /// The icon's name, which is also its file's.
+    #[cfg(target_os = "linux")]
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Performance => "workly-performance",

@@ -51,7 +51,6 @@ pub fn run() -> ExitCode {
         // The first: a second start is to end before anything else begins.
         .plugin(life::single_instance())
         .plugin(life::window_state())
-        .plugin(tauri_plugin_notification::init())
         .plugin(tauri_plugin_autostart::Builder::new().arg(autostart::ARGUMENT).build())
         .invoke_handler(tauri::generate_handler![
             commands::chat::snapshot,

@@ -1,7 +1,9 @@
 //! A notification when Workly moved the model by itself: once, with the reason.
+//!
+//! Sent from here and not through Tauri's plugin, which puts a script of its own into the page.
 
+use notify_rust::Notification;
 use tauri::{AppHandle, Manager as _};
-use tauri_plugin_notification::NotificationExt as _;
 use workly_core::profile::{Profile, ProfileChoice};
 use workly_core::settings::OverrideWish;
 use workly_core::wire::{ModelSnapshot, ModelState};
@@ -32,10 +34,16 @@ fn tell(app: &AppHandle, moved: &Moved) {
     }
     let words = Language::of(&ui.language).words();
     let title = filled(words.moved, words.profile(moved.to));
-    let notification = app.notification().builder().icon("workly").title(title).body(words.reason(&moved.why));
-    if let Err(error) = notification.show() {
-        tracing::warn!("no notification could be shown: {error}");
-    }
+    let mut notification = Notification::new();
+    notification.appname("Workly").icon("workly").summary(&title).body(&words.reason(&moved.why));
+    #[cfg(windows)]
+    notification.app_id(&app.config().identifier);
+    // The service behind it may take its time.
+    tauri::async_runtime::spawn_blocking(move || {
+        if let Err(error) = notification.show() {
+            tracing::warn!("no notification could be shown: {error}");
+        }
+    });
 }
 
 /// A move the user did not ask for.

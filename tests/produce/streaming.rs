@@ -18,7 +18,8 @@ const TYPED: &str = "What is typed while an answer comes in must show at once";
 
 pub(crate) async fn measure() {
     let surroundings = Surroundings::new();
-    let text: String = (1..=REPEATS).map(|number| format!("{TEXT}Part {number} is over.\n\n")).collect();
+    let parts: Vec<String> = (1..=REPEATS).map(|number| format!("{TEXT}Part {number} is over.")).collect();
+    let text = parts.join("\n\n");
     let model = parrot::write(surroundings.data(), &text);
     let desktop = Desktop::start_in(surroundings, &["--model", model.to_str().unwrap()]).await;
     desktop.wait_for("the model to be ready", || desktop.has("[data-testid=model-state][data-state=ready]")).await;

@@ -3,7 +3,6 @@
 use tauri::{AppHandle, Manager as _};
 use workly_core::profile::ProfileChoice;
 use workly_core::settings::{OverrideSetting, OverrideWish, Settings};
-use workly_runtime::manager::ModelManager;
 
 use crate::preferences::Preferences;
 use crate::window;
@@ -37,7 +36,7 @@ pub(crate) fn perform(app: &AppHandle, action: Action) {
         }
         setting => {
             let now = unix_seconds();
-            app.state::<Preferences>().change(&app.state::<ModelManager>(), |settings| edit(settings, setting, now));
+            app.state::<Preferences>().change(app, |settings| edit(settings, setting, now));
         }
     }
 }

@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use serde_json::Value;
+use tauri::{AppHandle, Manager as _};
 use tokio::sync::watch;
 use workly_core::settings::Settings;
 use workly_runtime::manager::{ModelManager, ModelSettings};
@@ -46,9 +47,9 @@ impl Preferences {
     }
 
     /// Changes settings, which take effect at once.
-    pub(crate) fn change(&self, manager: &ModelManager, edit: impl FnOnce(&mut Settings)) {
+    pub(crate) fn change(&self, app: &AppHandle, edit: impl FnOnce(&mut Settings)) {
         self.settings.send_modify(edit);
-        manager.configure(Self::applied(self.model.clone(), &self.settings.borrow()));
+        app.state::<ModelManager>().configure(Self::applied(self.model.clone(), &self.settings.borrow()));
     }
 
     fn applied(mut model: ModelSettings, settings: &Settings) -> ModelSettings {

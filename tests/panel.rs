@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use fake_nvml::{Clock, Device, Installed, Process, ProcessKind, Row, Scenario};
-use harness::Desktop;
+use harness::{Desktop, Surroundings};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -25,7 +25,12 @@ fn data_with(config: &str) -> Rc<TempDir> {
 
 /// Opens the window over a data folder that outlives it.
 async fn start(data: Rc<TempDir>, variables: &[(&str, PathBuf)]) -> Desktop {
-    Desktop::start_in(data, variables).await
+    let with =
+        |surroundings: Surroundings, (name, value): &(&str, PathBuf)| surroundings.with(name, value.to_str().unwrap());
+    let surroundings = variables.iter().fold(Surroundings::over(data), with);
+    let desktop = Desktop::start_in(surroundings, &[]).await;
+    desktop.wait_for("the model to be ready", || desktop.has("[data-testid=model-state][data-state=ready]")).await;
+    desktop
 }
 
 fn config(data: &TempDir) -> Value {

@@ -1,23 +1,32 @@
 //! The desktop program: wires the runtime to a window. No llama.cpp and no GPU library is linked here, so that a missing
 //! driver can never keep the window from opening.
 
+mod actions;
+mod appearance;
+mod autostart;
 mod commands;
 mod decisions;
 mod demo;
 mod diagnostics;
 mod error;
 mod events;
+mod life;
 mod logging;
 mod monitor_feed;
+mod notices;
 mod settings;
+mod tray;
+#[cfg(target_os = "linux")]
+mod web_process;
 mod window;
+mod words;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
 use tauri::webview::PageLoadEvent;
-use tauri::{Manager as _, RunEvent};
+use tauri::{App, Manager as _, RunEvent};
 use workly_runtime::arguments::ModelArguments;
 use workly_runtime::manager::{ModelManager, Patience};
 use workly_runtime::monitor::{Monitor, Sources};
@@ -31,17 +40,24 @@ use crate::settings::SettingsKeeper;
 #[derive(Debug, Parser)]
 #[command(name = "workly", version)]
 struct Arguments {
+    /// Start in the tray, without a window.
+    #[arg(long)]
+    hidden: bool,
     #[command(flatten)]
     model: ModelArguments,
 }
 
-/// Runs the program until its window is closed.
+/// Runs the program until its window is closed, or until it is quit from the tray.
 #[expect(clippy::exit, reason = "in what Tauri's macro expands to")]
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     logging::start();
 
     let built = tauri::Builder::default()
+        // The first: a second start is to end before anything else begins.
+        .plugin(life::single_instance())
+        .plugin(life::window_state())
+        .plugin(tauri_plugin_autostart::Builder::new().arg(autostart::ARGUMENT).build())
         .plugin(tauri_plugin_store::Builder::default().build())
         .invoke_handler(tauri::generate_handler![
             commands::chat::snapshot,
@@ -70,27 +86,7 @@ pub fn run() -> ExitCode {
                 webview.state::<MonitorFeed>().stop();
             }
         })
-        .setup(move |app| {
-            let resources = app.path().resource_dir().ok();
-            let keeper = Arc::new(SettingsKeeper::open(arguments.model.clone(), resources));
-            let (settings, watching) = (keeper.model_settings(), keeper.monitor_settings());
-            let program = places::worker_program()?;
-            let (monitor, manager) = tauri::async_runtime::block_on(async {
-                let monitor = Arc::new(Monitor::start(Sources::from_environment(), watching)?);
-                let watched = Arc::clone(&monitor);
-                let manager = ModelManager::start(program, settings, Patience::default(), watched, places::data_dir());
-                std::io::Result::Ok((monitor, manager))
-            })?;
-            app.manage(monitor);
-            app.manage(Decisions::follow(&manager));
-            app.manage(MonitorFeed::default());
-            events::forward(app.handle().clone(), &manager);
-            app.manage(manager);
-            keeper.follow_edits(app.handle());
-            app.manage(keeper);
-            window::open(app)?;
-            Ok(())
-        })
+        .setup(move |app| set_up(app, &arguments))
         .build(tauri::generate_context!());
     let app = match built {
         Ok(app) => app,
@@ -99,11 +95,39 @@ pub fn run() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let code = app.run_return(|app, event| {
-        if matches!(event, RunEvent::Exit) {
-            // Tauri may leave without running destructors, which would otherwise end the worker.
-            tauri::async_runtime::block_on(app.state::<ModelManager>().shut_down());
-        }
+    let code = app.run_return(|app, event| match event {
+        RunEvent::Exit => life::end_worker(app),
+        #[cfg(target_os = "macos")]
+        RunEvent::Reopen { .. } => window::show(app),
+        _ => {}
     });
     u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+/// Starts the runtime, then everything a person sees of it.
+fn set_up(app: &App, arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    let resources = app.path().resource_dir().ok();
+    let keeper = Arc::new(SettingsKeeper::open(arguments.model.clone(), resources));
+    let (settings, watching) = (keeper.model_settings(), keeper.monitor_settings());
+    let program = places::worker_program()?;
+    let (monitor, manager) = tauri::async_runtime::block_on(async {
+        let monitor = Arc::new(Monitor::start(Sources::from_environment(), watching)?);
+        let watched = Arc::clone(&monitor);
+        let manager = ModelManager::start(program, settings, Patience::default(), watched, places::data_dir());
+        std::io::Result::Ok((monitor, manager))
+    })?;
+    app.manage(monitor);
+    app.manage(Decisions::follow(&manager));
+    app.manage(MonitorFeed::default());
+    events::forward(app.handle().clone(), &manager);
+    app.manage(manager);
+    keeper.follow_edits(app.handle());
+    app.manage(keeper);
+    #[cfg(unix)]
+    life::quit_on_signals(app.handle());
+    tray::start(app.handle());
+    window::open(app, arguments.hidden)?;
+    notices::start(app.handle());
+    autostart::start(app.handle());
+    Ok(())
 }

@@ -40,6 +40,11 @@ impl SettingsKeeper {
         Self { file: Mutex::new(file), values, applying: Mutex::new(()), arguments, resources }
     }
 
+    /// The settings in force.
+    pub(crate) fn settings(&self) -> Settings {
+        self.values.borrow().clone()
+    }
+
     /// The settings in force, and every change of them.
     pub(crate) fn subscribe(&self) -> watch::Receiver<Settings> {
         self.values.subscribe()

@@ -1,20 +1,99 @@
 //! The one window.
 
-use tauri::{App, Url, WebviewUrl, WebviewWindowBuilder};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tauri::webview::PageLoadEvent;
+use tauri::{App, AppHandle, Manager as _, Url, WebviewUrl, WebviewWindow, WebviewWindowBuilder, WindowEvent};
+use workly_runtime::places;
+
+use crate::appearance;
+use crate::settings::SettingsKeeper;
+use crate::tray;
 
 /// Label of the window, which its capabilities name.
 const MAIN: &str = "main";
+/// How long a start without a window waits for a tray: at the start of a session the panel may come up later.
+const TRAY_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Opens the window. It never goes anywhere but to Workly's own pages.
-pub(crate) fn open(app: &App) -> tauri::Result<()> {
-    WebviewWindowBuilder::new(app, MAIN, WebviewUrl::default())
+///
+/// With `hidden` it stays out of sight, for as long as there is a tray to bring it back.
+pub(crate) fn open(app: &App, hidden: bool) -> tauri::Result<()> {
+    let preferences = app.state::<Arc<SettingsKeeper>>();
+    let theme = preferences.settings().ui.theme;
+    let mut builder = WebviewWindowBuilder::new(app, MAIN, WebviewUrl::default())
         .title("Workly")
         .inner_size(960.0, 720.0)
         .min_inner_size(480.0, 480.0)
+        .theme(appearance::theme(&theme))
+        .background_color(appearance::background(&theme))
+        .visible(!hidden)
         .on_navigation(is_own_page)
-        .on_new_window(|_, _| tauri::webview::NewWindowResponse::Deny)
-        .build()?;
+        .on_page_load(|_, page| {
+            if page.event() == PageLoadEvent::Finished {
+                // The page's script has run by now: a person can type.
+                tracing::debug!("the page is there");
+            }
+        })
+        .on_new_window(|_, _| tauri::webview::NewWindowResponse::Deny);
+    if let Some(folder) = places::data_dir() {
+        builder = builder.data_directory(folder.join("webview"));
+    }
+    let window = builder.build()?;
+    #[cfg(target_os = "linux")]
+    crate::web_process::keep_alive(&window)?;
+    hide_instead_of_closing(&window);
+    appearance::follow(window, preferences.subscribe());
+    if hidden {
+        show_without_tray(app.handle().clone());
+    }
     Ok(())
+}
+
+/// Brings the window to the front, from the tray or from behind others.
+pub(crate) fn show(app: &AppHandle) {
+    let Some(window) = app.get_webview_window(MAIN) else { return };
+    let shown = window.show().and_then(|()| window.unminimize()).and_then(|()| window.set_focus());
+    if let Err(error) = shown {
+        tracing::warn!("the window could not be brought to the front: {error}");
+    }
+}
+
+/// Takes the window out of sight.
+pub(crate) fn hide(app: &AppHandle) {
+    if let Some(window) = app.get_webview_window(MAIN)
+        && let Err(error) = window.hide()
+    {
+        tracing::warn!("the window could not be hidden: {error}");
+    }
+}
+
+/// Closing leaves Workly in the tray where the user wants that and there is a tray; else it ends Workly.
+fn hide_instead_of_closing(window: &WebviewWindow) {
+    let app = window.app_handle().clone();
+    window.on_window_event(move |event| {
+        if let WindowEvent::CloseRequested { api, .. } = event
+            && app.state::<Arc<SettingsKeeper>>().settings().ui.close_to_tray
+            && tray::is_reachable()
+        {
+            api.prevent_close();
+            hide(&app);
+        }
+    });
+}
+
+/// Shows a hidden window after all if no tray comes up.
+fn show_without_tray(app: AppHandle) {
+    tauri::async_runtime::spawn(async move {
+        tokio::time::sleep(TRAY_PATIENCE).await;
+        let handle = app.clone();
+        let _ = app.run_on_main_thread(move || {
+            if !tray::is_reachable() {
+                show(&handle);
+            }
+        });
+    });
 }
 
 /// The last of three walls around what a model writes: whatever gets past the sanitiser and the content policy still

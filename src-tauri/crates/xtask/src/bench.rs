@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::ArgGroup;
 
 use crate::machine::Machine;
-use crate::{peer, shell};
+use crate::{peer, produce, shell};
 
 /// What to measure.
 #[derive(clap::Args)]
@@ -16,6 +16,9 @@ pub(crate) struct Arguments {
     /// Measure what watching the GPU costs: processor time and allocations.
     #[arg(long, group = "subject")]
     monitor: bool,
+    /// Measure the window: start, memory, streaming, typing.
+    #[arg(long, group = "subject")]
+    ui: bool,
     /// How long the monitor is measured, in seconds.
     #[arg(long, default_value_t = 60, requires = "monitor")]
     seconds: u32,
@@ -23,9 +26,12 @@ pub(crate) struct Arguments {
     options: peer::Options,
 }
 
-pub(crate) fn bench(machine: &Machine, arguments: &Arguments) -> Result<()> {
+pub(crate) fn bench(machine: &mut Machine, arguments: &Arguments) -> Result<()> {
     if arguments.peer {
         return peer::bench(machine, &arguments.options);
+    }
+    if arguments.ui {
+        return produce::figures(machine);
     }
     // A release build: the figures are those of the program that people run. No llama.cpp is in it.
     let mut command = machine.cargo();

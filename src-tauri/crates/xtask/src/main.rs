@@ -13,8 +13,10 @@ mod bench;
 mod display;
 mod dist;
 mod gates;
+mod icons;
 mod machine;
 mod peer;
+mod produce;
 mod run;
 mod setup;
 mod shared_build;
@@ -60,7 +62,7 @@ enum Task {
         #[arg(long, value_name = "GATE")]
         only: Vec<gates::Name>,
     },
-    /// Measure what the project claims: speed against a peer, the cost of watching the GPU.
+    /// Measure what the project claims: speed against a peer, the cost of watching the GPU, how the window feels.
     Bench(bench::Arguments),
     /// Write a GGUF file with the shape of a 7B model and random weights (4.5 GB), to measure with.
     SyntheticModel {
@@ -69,6 +71,10 @@ enum Task {
     },
     /// Write the TypeScript types of the wire contract (`ui/src/ipc/wire.ts`) from the Rust ones.
     Types,
+    /// Take a picture of every page, light and dark, in both languages, into `docs/screenshots/`.
+    Screenshots,
+    /// Render the icons (`icons/`) from their drawings, after one of those has changed.
+    Icons,
     /// Build the installable bundle with the embedded model, the headless program and the backends inside.
     Dist(dist::Arguments),
 }
@@ -103,9 +109,11 @@ fn execute(task: Task) -> Result<ExitCode> {
         Task::Setup => setup::all(&mut machine, setup::Purpose::Test)?,
         Task::Run { arguments } => run::run(&mut machine, &arguments)?,
         Task::Test { only } => return gates::test(&mut machine, &only),
-        Task::Bench(arguments) => bench::bench(&machine, &arguments)?,
         Task::SyntheticModel { path } => synthetic_model(&machine, &path)?,
+        Task::Bench(arguments) => bench::bench(&mut machine, &arguments)?,
         Task::Types => workspace::write_wire_types(&machine)?,
+        Task::Screenshots => produce::screenshots(&mut machine)?,
+        Task::Icons => icons::render(&mut machine)?,
         Task::Dist(arguments) => dist::dist(&mut machine, &arguments)?,
     }
     Ok(ExitCode::SUCCESS)

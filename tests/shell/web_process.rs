@@ -1,0 +1,37 @@
+//! The process that draws the page may die; the window does not.
+
+use rustix::process::Signal;
+
+use crate::harness::program::{ONE_WORKER, Program, eventually};
+use crate::harness::screen::Screen;
+use crate::harness::{Surroundings, children, command_line, signal};
+use crate::panel::Panel;
+
+// Without a WebDriver, whose session ends with the first web process.
+#[tokio::test]
+async fn a_killed_web_process_is_replaced_and_the_page_comes_back() {
+    let surroundings = Surroundings::new();
+    let panel = Panel::start(&surroundings).await;
+    let mut program = Program::start(&surroundings, ONE_WORKER);
+    let screen = Screen::of(&surroundings);
+    let window = screen.window().await;
+    panel.wait_for("Title", "Workly: CPU").await;
+    let before = eventually("the page to be drawn", || async {
+        let picture = screen.picture(window);
+        (picture.has_drawing() && picture == screen.picture(window)).then_some(picture)
+    })
+    .await;
+
+    let id = program.id();
+    let killed = web_process_of(id).unwrap();
+    signal(killed, Signal::KILL);
+    eventually("another web process", || async { web_process_of(id).filter(|id| *id != killed) }).await;
+    eventually("the same page", || async { screen.picture(window).is_like(&before).then_some(()) }).await;
+}
+
+fn web_process_of(program: u32) -> Option<u32> {
+    // A sandbox may stand between the two.
+    let direct: Vec<u32> = children(program).collect();
+    let below: Vec<u32> = direct.iter().flat_map(|id| children(*id)).collect();
+    direct.into_iter().chain(below).find(|id| command_line(*id).contains("WebKitWebProcess"))
+}

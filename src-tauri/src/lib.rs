@@ -13,6 +13,7 @@ use clap::Parser;
 use tauri::{Manager as _, RunEvent};
 use tracing_subscriber::EnvFilter;
 use workly_runtime::arguments::ModelArguments;
+use workly_runtime::conversations::{Chats, Conversations};
 use workly_runtime::manager::{ModelManager, Patience};
 use workly_runtime::monitor::{Monitor, MonitorSettings, Sources};
 use workly_runtime::places;
@@ -33,10 +34,25 @@ pub fn run() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 
     let built = tauri::Builder::default()
+        .plugin(tauri_plugin_dialog::init())
         .invoke_handler(tauri::generate_handler![
             commands::chat::snapshot,
-            commands::chat::answer,
+            commands::chat::ask,
+            commands::chat::regenerate,
+            commands::chat::edit,
+            commands::chat::watch,
             commands::chat::stop,
+            commands::conversations::chat_snapshot,
+            commands::conversations::open_conversation,
+            commands::conversations::rename_conversation,
+            commands::conversations::delete_conversation,
+            commands::conversations::restore_conversation,
+            commands::conversations::search_conversations,
+            commands::conversations::set_conversation_settings,
+            commands::conversations::save_draft,
+            commands::conversations::choose_branch,
+            commands::conversations::dismiss_store_notice,
+            commands::export::export_conversation,
             commands::link::open_link
         ])
         .setup(move |app| {
@@ -51,6 +67,9 @@ pub fn run() -> ExitCode {
             })?;
             app.manage(monitor);
             events::forward(app.handle().clone(), &manager);
+            let (chats, changes) = Chats::new(Conversations::open(places::data_dir()), manager.clone());
+            events::forward_conversations(app.handle().clone(), changes);
+            app.manage(chats);
             app.manage(manager);
             window::open(app)?;
             Ok(())
@@ -66,6 +85,7 @@ pub fn run() -> ExitCode {
     let code = app.run_return(|app, event| {
         if matches!(event, RunEvent::Exit) {
             // Tauri may leave without running destructors, which would otherwise end the worker.
+            tauri::async_runtime::block_on(app.state::<Chats<ModelManager>>().shut_down());
             tauri::async_runtime::block_on(app.state::<ModelManager>().shut_down());
         }
     });

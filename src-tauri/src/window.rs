@@ -3,7 +3,7 @@
 use tauri::{App, Url, WebviewUrl, WebviewWindowBuilder};
 
 /// Label of the window, which its capabilities name.
-const MAIN: &str = "main";
+pub(crate) const MAIN: &str = "main";
 
 /// Opens the window. It never goes anywhere but to Workly's own pages.
 pub(crate) fn open(app: &App) -> tauri::Result<()> {

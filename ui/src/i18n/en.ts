@@ -141,6 +141,13 @@ export const en = {
     protocol: { title: "Workly had an internal error", advice: "Try again. If it stays, restart Workly." },
     link_refused: { title: "This link was not opened", advice: "Copy it and open it yourself if you trust it." },
     cancelled: { title: "Stopped", advice: "It was stopped before it was done." },
+    conversation_missing: { title: "This conversation is gone", advice: "It was deleted. Choose another one, or start a new chat." },
+    answer_running: { title: "An answer is still being written here", advice: "Wait for it, or stop it first." },
+    store_failed: {
+      title: "The conversation could not be kept",
+      advice: "Check that the disk has room and can be written, then try again.",
+    },
+    export_failed: { title: "The file was not written", advice: "Choose another place and try again." },
   } satisfies Record<ProblemCode, ProblemWords> as Record<ProblemCode, ProblemWords>,
 };
 

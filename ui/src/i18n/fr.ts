@@ -162,5 +162,15 @@ export const fr: Dictionary = {
     protocol: { title: "Workly a rencontré une erreur interne", advice: "Réessayez. Si elle persiste, redémarrez Workly." },
     link_refused: { title: "Ce lien n’a pas été ouvert", advice: "Copiez-le et ouvrez-le vous-même si vous lui faites confiance." },
     cancelled: { title: "Arrêté", advice: "L’arrêt a eu lieu avant la fin." },
+    conversation_missing: {
+      title: "Cette discussion n’existe plus",
+      advice: "Elle a été supprimée. Choisissez-en une autre, ou commencez-en une nouvelle.",
+    },
+    answer_running: { title: "Une réponse est encore en cours ici", advice: "Attendez qu’elle se termine, ou arrêtez-la d’abord." },
+    store_failed: {
+      title: "La discussion n’a pas pu être enregistrée",
+      advice: "Vérifiez que le disque a de la place et qu’on peut y écrire, puis réessayez.",
+    },
+    export_failed: { title: "Le fichier n’a pas été écrit", advice: "Choisissez un autre endroit, puis réessayez." },
   },
 };

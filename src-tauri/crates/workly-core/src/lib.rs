@@ -18,3 +18,4 @@ pub mod simulate;
 pub mod text;
 pub mod thresholds;
 pub mod wire;
+pub mod wire_chat;

@@ -13,6 +13,7 @@ use crate::problem::{Problem, ProblemCode};
 use crate::profile::{Profile, ProfileChoice};
 use crate::sampling::Sampling;
 use crate::settings::OverrideWish;
+use crate::wire_chat::{self, CONVERSATION_CHANGED};
 
 /// Name of the event that carries a [`ModelSnapshot`] after each change.
 pub const MODEL_CHANGED: &str = "model-changed";
@@ -244,9 +245,10 @@ pub fn typescript() -> String {
     ];
     let mut source = format!(
         "// Generated from workly-core by `cargo xtask types`. Do not edit.\n\n\
-         export const MODEL_CHANGED = \"{MODEL_CHANGED}\";\n"
+         export const MODEL_CHANGED = \"{MODEL_CHANGED}\";\n\
+         export const CONVERSATION_CHANGED = \"{CONVERSATION_CHANGED}\";\n"
     );
-    for declaration in declarations {
+    for declaration in declarations.into_iter().chain(wire_chat::declarations(&config)) {
         source.push_str("\nexport ");
         source.push_str(&declaration);
         source.push('\n');

@@ -4,6 +4,7 @@
 
 pub mod arguments;
 mod bring_up;
+pub mod conversations;
 mod cpu;
 pub mod layer_plans;
 pub mod manager;

@@ -1,6 +1,7 @@
 //! The built window, driven as a person would: a real browser engine, a real model.
 #![cfg(target_os = "linux")]
 
+#[expect(dead_code, reason = "each program of tests uses a part of it")]
 mod harness;
 
 use std::time::{Duration, Instant};

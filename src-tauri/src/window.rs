@@ -9,7 +9,7 @@ pub(crate) const MAIN: &str = "main";
 pub(crate) fn open(app: &App) -> tauri::Result<()> {
     WebviewWindowBuilder::new(app, MAIN, WebviewUrl::default())
         .title("Workly")
-        .inner_size(960.0, 720.0)
+        .inner_size(1120.0, 760.0)
         .min_inner_size(480.0, 480.0)
         .on_navigation(is_own_page)
         .on_new_window(|_, _| tauri::webview::NewWindowResponse::Deny)

@@ -1,61 +1,77 @@
-//! The built desktop program in a display, a session bus and a WebDriver of its own.
+//! The built desktop program in surroundings of its own, driven through a WebDriver.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
-use std::io::{BufRead as _, BufReader};
+pub(crate) mod parrot;
+pub(crate) mod program;
+pub(crate) mod screen;
+mod surroundings;
+
 use std::net::TcpListener;
-use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use fantoccini::elements::Element;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
-use tempfile::TempDir;
+
+pub(crate) use surroundings::{Group, Surroundings};
 
 /// The program under test.
-const PROGRAM: &str = env!("CARGO_BIN_EXE_workly");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_workly");
 /// Longest wait for anything: the first window of a cold machine takes a while.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running Workly with its window; everything it started ends when this is dropped.
 pub(crate) struct Desktop {
     client: Client,
-    /// Its process group holds the driver, the session bus and the program.
+    /// Its process group holds the driver and the program.
     driver: Group,
-    _display: Group,
-    data: TempDir,
+    surroundings: Surroundings,
 }
 
 impl Desktop {
     /// Opens the window and waits until the model is ready.
     pub(crate) async fn start() -> Self {
-        let worker = Path::new(PROGRAM).with_file_name("workly-cli");
-        assert!(worker.is_file(), "{} is missing: build the whole workspace", worker.display());
-        let data = tempfile::tempdir().unwrap();
-        let (display, number) = start_display();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let driver = Group::spawn(
-            Command::new("dbus-run-session")
-                .args(["--", "WebKitWebDriver", "--host=127.0.0.1", &format!("--port={port}")])
-                .env("DISPLAY", format!(":{number}"))
-                .env("GDK_BACKEND", "x11")
-                .env("TAURI_WEBVIEW_AUTOMATION", "true")
-                .env("WEBKIT_DISABLE_DMABUF_RENDERER", "1")
-                .env("WORKLY_DATA_DIR", data.path())
-                .env("XDG_DATA_HOME", data.path())
-                .env("XDG_CACHE_HOME", data.path())
-                .env("XDG_CONFIG_HOME", data.path())
-                .env("LC_ALL", "C.UTF-8")
-                .env_remove("WAYLAND_DISPLAY")
-                .stdout(Stdio::null()),
-        );
-        let client = connect(port).await;
-        let desktop = Self { client, driver, _display: display, data };
+        let desktop = Self::start_in(Surroundings::new(), &[]).await;
         desktop.wait_for("the model to be ready", || desktop.has("[data-testid=model-state][data-state=ready]")).await;
         desktop
+    }
+
+    /// Opens the window in these surroundings, with these arguments.
+    pub(crate) async fn start_in(surroundings: Surroundings, arguments: &[&str]) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let driver = Group::spawn(
+            surroundings
+                .command("WebKitWebDriver")
+                .args(["--host=127.0.0.1", &format!("--port={port}")])
+                .env("TAURI_WEBVIEW_AUTOMATION", "true")
+                .stdout(Stdio::null()),
+        );
+        let client = connect(port, arguments).await;
+        Self { client, driver, surroundings }
+    }
+
+    /// Runs a script in the page and returns what it returns.
+    pub(crate) async fn run_script(&self, script: &str) -> serde_json::Value {
+        self.client.execute(script, Vec::new()).await.unwrap()
+    }
+
+    /// What the window shows, as PNG.
+    pub(crate) async fn screenshot(&self) -> Vec<u8> {
+        self.client.screenshot().await.unwrap()
+    }
+
+    /// The WebDriver's client, for what has no name here.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Where it runs.
+    pub(crate) fn surroundings(&self) -> &Surroundings {
+        &self.surroundings
     }
 
     /// Waits for a condition.
@@ -121,23 +137,12 @@ impl Desktop {
 
     /// The program's process.
     pub(crate) fn program(&self) -> u32 {
-        let ours = self.data.path().to_str().unwrap().to_owned();
-        processes()
-            .find(|id| {
-                let is_workly =
-                    std::fs::read_link(format!("/proc/{id}/exe")).is_ok_and(|exe| exe == Path::new(PROGRAM));
-                let environment = std::fs::read(format!("/proc/{id}/environ")).unwrap_or_default();
-                is_workly && String::from_utf8_lossy(&environment).contains(&ours)
-            })
-            .expect("the program runs")
+        self.surroundings.program().expect("the program runs")
     }
 
     /// The process that holds the model.
     pub(crate) fn worker(&self) -> u32 {
-        let program = self.program();
-        processes()
-            .find(|id| parent(*id) == Some(program) && is_alive(*id) && command_line(*id).contains("--backends"))
-            .expect("the program has a worker")
+        worker_of(self.program()).expect("the program has a worker")
     }
 }
 
@@ -147,43 +152,9 @@ impl Drop for Desktop {
     }
 }
 
-/// A process that leads a group of its own, ended with all of it.
-struct Group(Child);
-
-impl Group {
-    fn spawn(command: &mut Command) -> Self {
-        Self(command.process_group(0).stdin(Stdio::null()).spawn().expect("run `cargo xtask setup` first"))
-    }
-
-    fn end(&mut self) {
-        if let Some(id) = Pid::from_raw(self.0.id().cast_signed()) {
-            let _ = kill_process_group(id, Signal::KILL);
-        }
-        let _ = self.0.wait();
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
-fn start_display() -> (Group, u32) {
-    let mut display = Group::spawn(
-        Command::new("Xvfb")
-            .args(["-displayfd", "1", "-screen", "0", "1280x960x24", "-nolisten", "tcp"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null()),
-    );
-    let mut line = String::new();
-    BufReader::new(display.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    (display, line.trim().parse().expect("Xvfb tells its number"))
-}
-
-async fn connect(port: u16) -> Client {
+async fn connect(port: u16, arguments: &[&str]) -> Client {
     let mut capabilities = serde_json::Map::new();
-    capabilities.insert("webkitgtk:browserOptions".into(), json!({ "binary": PROGRAM, "args": [] }));
+    capabilities.insert("webkitgtk:browserOptions".into(), json!({ "binary": PROGRAM, "args": arguments }));
     let deadline = Instant::now() + PATIENCE;
     loop {
         let address = format!("http://127.0.0.1:{port}");
@@ -195,6 +166,16 @@ async fn connect(port: u16) -> Client {
     }
 }
 
+/// The process that holds the model of a program.
+pub(crate) fn worker_of(program: u32) -> Option<u32> {
+    children(program).find(|id| is_alive(*id) && command_line(*id).contains("--backends"))
+}
+
+/// The processes a process has started.
+pub(crate) fn children(program: u32) -> impl Iterator<Item = u32> {
+    processes().filter(move |id| parent(*id) == Some(program))
+}
+
 fn processes() -> impl Iterator<Item = u32> {
     std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
@@ -204,7 +185,8 @@ fn parent(process_id: u32) -> Option<u32> {
     stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()
 }
 
-fn command_line(process_id: u32) -> String {
+/// What a process was started as.
+pub(crate) fn command_line(process_id: u32) -> String {
     std::fs::read_to_string(format!("/proc/{process_id}/cmdline")).unwrap_or_default()
 }
 

@@ -11,7 +11,7 @@ use crate::setup::{self, Purpose};
 use crate::shell;
 
 /// The tests that open a real window: a display server and a browser driver of their own, so they come last.
-const WINDOW_TESTS: &str = "package(workly) & binary(window)";
+const WINDOW_TESTS: &str = "package(workly) & (binary(window) | binary(chat))";
 
 /// A gate, by the name it has on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

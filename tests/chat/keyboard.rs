@@ -1,7 +1,7 @@
 //! Everything by keyboard alone.
 
 use crate::harness::{Desktop, Surroundings};
-use crate::talk::{CONTROL, DOWN, ENTER, ESCAPE, ITEM, LONG, SHIFT, STREAMING, UP};
+use crate::talk::{CONTROL, DOWN, ENTER, ESCAPE, LONG, SHIFT, STREAMING, UP};
 
 #[tokio::test]
 async fn a_whole_conversation_needs_no_mouse() {
@@ -45,7 +45,7 @@ async fn a_whole_conversation_needs_no_mouse() {
     desktop.press(&[CONTROL, 'b']).await;
     desktop.wait_for("the sidebar to go", || async { !desktop.has("[data-testid=sidebar]").await }).await;
     desktop.press(&[CONTROL, 'b']).await;
-    desktop.find(ITEM).await;
+    desktop.find("[data-testid=sidebar]").await;
     desktop.press(&[CONTROL, ',']).await;
     desktop.find("[data-testid=page-settings][aria-current]").await;
 }

@@ -6,6 +6,7 @@ mod branches;
 #[path = "../harness/mod.rs"]
 #[expect(dead_code, reason = "each program of tests uses a part of it")]
 mod harness;
+mod history;
 mod keeping;
 mod keyboard;
 mod list;

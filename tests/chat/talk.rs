@@ -18,12 +18,10 @@ const DATABASE: &str = "conversations.db";
 /// Keys as WebDriver names them.
 pub(crate) const CONTROL: char = '\u{e009}';
 pub(crate) const SHIFT: char = '\u{e008}';
-pub(crate) const ALT: char = '\u{e00a}';
 pub(crate) const ENTER: char = '\u{e007}';
 pub(crate) const ESCAPE: char = '\u{e00c}';
 pub(crate) const UP: char = '\u{e013}';
 pub(crate) const DOWN: char = '\u{e015}';
-pub(crate) const TAB: char = '\u{e004}';
 pub(crate) const DELETE: char = '\u{e017}';
 pub(crate) const F2: char = '\u{e032}';
 

@@ -16,7 +16,7 @@ const printed = (key: string): KeyLabel => ({ printed: key });
 const CONTROL = named("control");
 
 /** The keys of each line under `?`, in their order. */
-export const SHORTCUTS: readonly { does: keyof Dictionary["shortcuts"]; keys: readonly KeyLabel[] }[] = [
+export const SHORTCUTS: readonly { does: keyof Dictionary["shortcuts"]; keys: readonly KeyLabel[]; either?: boolean }[] = [
   { does: "send", keys: [named("enter")] },
   { does: "newLine", keys: [named("shift"), named("enter")] },
   { does: "stop", keys: [named("escape")] },
@@ -29,7 +29,7 @@ export const SHORTCUTS: readonly { does: keyof Dictionary["shortcuts"]; keys: re
   { does: "next", keys: [named("alt"), named("down")] },
   { does: "rename", keys: [printed("F2")] },
   { does: "sidebar", keys: [CONTROL, printed("B")] },
-  { does: "scroll", keys: [named("pageUp"), named("pageDown")] },
+  { does: "scroll", keys: [named("pageUp"), named("pageDown")], either: true },
   { does: "settings", keys: [CONTROL, printed(",")] },
   { does: "shortcuts", keys: [printed("?")] },
 ];

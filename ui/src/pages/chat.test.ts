@@ -252,6 +252,8 @@ describe("the chat page", () => {
     expect(field.value).toBe("Helo?");
     field.value = "Hello?";
     field.dispatchEvent(new InputEvent("input", { bubbles: true }));
+    await update();
+    expect(field.value).toBe("Hello?");
     await press("Enter");
     expect(backend.asked.at(-1)).toMatch(/^edit 1 \d+ Hello\?$/);
     expect(document.activeElement).toBe(one("composer"));

@@ -4,6 +4,7 @@ use rusqlite::{Connection, params};
 use serde_json::json;
 
 use crate::harness::{Desktop, Surroundings};
+use crate::talk::ITEM;
 use workly_runtime::conversations::{DATABASE, now_ms, open};
 
 /// Puts one conversation on the disk, as if these messages had been said in turn, and makes it the open one.
@@ -62,6 +63,7 @@ async fn a_change_of_profile_is_marked_at_its_line_and_formulas_are_drawn() {
     let messages = [("What happened?".to_owned(), None), (text, Some(record.to_string()))];
     let desktop = Desktop::on_cpu(with_history(Surroundings::new(), &messages)).await;
     desktop.find("[data-testid=notice-switched][data-profile=cpu_fallback]").await;
+    desktop.wait_for_shown(ITEM, "History").await;
     desktop.wait_for("both formulas", || async { desktop.count(".katex-html").await == 2 }).await;
     // Where the mark is drawn, and where the first word of the new worker is.
     let distance = "

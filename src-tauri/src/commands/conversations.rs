@@ -58,13 +58,12 @@ pub(crate) async fn set_conversation_settings(
 ) -> Answered<ConversationSummary> {
     settings.check()?;
     let kept = chats.store().with(move |store| {
-        let id = match id {
-            Some(id) => id,
-            None => {
-                let id = store.create(now_ms())?;
-                store.set_open(Some(id))?;
-                id
-            }
+        let id = if let Some(id) = id {
+            id
+        } else {
+            let id = store.create(now_ms())?;
+            store.set_open(Some(id))?;
+            id
         };
         store.set_settings(id, &settings)?;
         store.summary(id)

@@ -114,17 +114,16 @@ impl<M: Model> Chats<M> {
         if text.trim().is_empty() {
             return Err(Problem::new(ProblemCode::EmptyPrompt, "There is nothing to answer: write a message first."));
         }
-        let conversation = match conversation {
-            Some(id) => id,
-            None => {
-                let created = self.store.with(|store| {
-                    let id = store.create(now_ms())?;
-                    store.save_draft(None, "")?;
-                    store.set_open(Some(id))?;
-                    Ok(id)
-                });
-                created.await?
-            }
+        let conversation = if let Some(id) = conversation {
+            id
+        } else {
+            let created = self.store.with(|store| {
+                let id = store.create(now_ms())?;
+                store.save_draft(None, "")?;
+                store.set_open(Some(id))?;
+                Ok(id)
+            });
+            created.await?
         };
         self.begin(conversation, Wish::Ask { text }, watcher).await
     }

@@ -57,7 +57,7 @@ pub(super) fn is_due(folder: &Path, now_ms: i64) -> bool {
 /// When a file cannot be read or written; a copy that was begun is removed.
 pub fn back_up(folder: &Path, now_ms: i64) -> Stored<PathBuf> {
     let target = folder.join(FOLDER);
-    fs::create_dir_all(&target).map_err(io_error)?;
+    fs::create_dir_all(&target).map_err(|error| io_error(&error))?;
     let unfinished = target.join("unfinished");
     let _ = fs::remove_file(&unfinished);
     let copied = copy(&folder.join(DATABASE), &unfinished);
@@ -66,9 +66,9 @@ pub fn back_up(folder: &Path, now_ms: i64) -> Stored<PathBuf> {
         return Err(error);
     }
     let finished = target.join(format!("{STEM}{}.db", stamp(now_ms)));
-    fs::rename(&unfinished, &finished).map_err(io_error)?;
+    fs::rename(&unfinished, &finished).map_err(|error| io_error(&error))?;
     for (_, old) in newest_first(folder).into_iter().skip(BACKUPS_KEPT) {
-        fs::remove_file(old).map_err(io_error)?;
+        fs::remove_file(old).map_err(|error| io_error(&error))?;
     }
     Ok(finished)
 }
@@ -90,7 +90,7 @@ fn copy(from: &Path, to: &Path) -> Stored<()> {
     super::opening::check(&target)
 }
 
-fn io_error(error: std::io::Error) -> StoreError {
+fn io_error(error: &std::io::Error) -> StoreError {
     let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
     rusqlite::Error::SqliteFailure(code, Some(error.to_string())).into()
 }

@@ -1,4 +1,4 @@
-//! Conversations and the switch log, kept in SQLite, and answers written into them while they stream.
+//! Conversations and the switch log, kept in `SQLite`, and answers written into them while they stream.
 //!
 //! [`Conversations`] is the handle of the thread that owns the database. [`Chats`] asks the model and keeps what it says.
 //! Not here: how an answer is computed (`manager`), and windows.
@@ -29,7 +29,7 @@ pub enum StoreError {
     /// The conversation or message is not there.
     #[error("this conversation or message is no longer there")]
     Missing,
-    /// SQLite refused.
+    /// `SQLite` refused.
     #[error("the conversations could not be read or kept: {0}")]
     Database(#[from] rusqlite::Error),
     /// A part of a conversation is not the JSON it should be.

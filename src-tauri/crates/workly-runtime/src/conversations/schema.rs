@@ -96,10 +96,10 @@ pub(super) fn configure(connection: &Connection) -> Stored<()> {
 pub(super) fn migrate(connection: &mut Connection) -> Stored<()> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let done = usize::try_from(version).ok().filter(|done| *done <= STEPS.len()).ok_or(StoreError::TooNew(version))?;
-    for (index, step) in STEPS.iter().enumerate().skip(done) {
+    for (version, step) in (1_i64..).zip(STEPS).skip(done) {
         let transaction = connection.transaction()?;
         transaction.execute_batch(step)?;
-        transaction.pragma_update(None, "user_version", index as i64 + 1)?;
+        transaction.pragma_update(None, "user_version", version)?;
         transaction.commit()?;
     }
     Ok(())

@@ -81,8 +81,9 @@ async fn a_change_of_profile_is_marked_at_its_line_and_formulas_are_drawn() {
         return null;";
     desktop
         .wait_for("the mark at its line", || async {
-            desktop.run_script(distance).await.as_f64().is_some_and(|pixels| pixels < 12.0)
+            desktop.run_script(distance).await.as_f64().is_some_and(|pixels| pixels < 4.0)
         })
         .await;
+    assert!(desktop.last_text("[data-testid=answer-footer]").await.contains("moved to the CPU"));
     desktop.save_screenshot("chat-switch").await;
 }

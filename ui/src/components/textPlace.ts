@@ -1,10 +1,13 @@
 import { BlockStream } from "../markdown/blocks";
 import { render } from "../markdown/render";
 
+/** Half the height of a line of text, pixels. */
+const HALF_LINE = 12;
 const labels = { copy: "", copyCode: "", plainText: "" };
 
 /**
- * Where on screen a place in an answer's Markdown stands: pixels from the top of the element that holds its drawn blocks.
+ * Where on screen a place in an answer's Markdown stands: pixels from the top of the element that holds its drawn blocks to
+ * the middle of the line.
  * `offset` counts UTF-16 code units of the source.
  */
 export function lineAt(prose: HTMLElement, text: string, offset: number): number {
@@ -41,13 +44,14 @@ function topOf(prose: HTMLElement, block: HTMLElement, characters: number): numb
       const lead = piece.data.length - piece.data.trimStart().length;
       range.setStart(piece, Math.min(lead + left, piece.data.length - 1));
       range.setEnd(piece, Math.min(lead + left + 1, piece.data.length));
-      return range.getBoundingClientRect().top - origin;
+      const box = range.getBoundingClientRect();
+      return (box.top + box.bottom) / 2 - origin;
     }
     left -= length;
   }
   // Past the last character: the line that the block ends with.
   const box = block.getBoundingClientRect();
-  return Math.max(box.top, box.bottom - 24) - origin;
+  return Math.max(box.top, box.bottom - HALF_LINE) - origin;
 }
 
 /** The pieces of text that the answer itself brought: not the heads of code blocks, not the hidden source of formulas. */

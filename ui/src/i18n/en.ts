@@ -173,9 +173,9 @@ export const en = {
     } satisfies Record<StopReason, string | null> as Record<StopReason, string | null>,
     interrupted: "Workly ended while this was being written.",
     moved: {
-      performance: "now on the GPU",
-      balanced: "now partly on the GPU",
-      cpu_fallback: "now on the CPU",
+      performance: "moved to the GPU",
+      balanced: "moved partly to the GPU",
+      cpu_fallback: "moved to the CPU",
     } satisfies Record<Profile, string> as Record<Profile, string>,
     movedWhy: (reason: string, gapMs: number) => `Reason: ${reason}. The text paused for ${duration(gapMs)}.`,
     regenerate: "Answer again",

@@ -177,9 +177,9 @@ export const fr: Dictionary = {
     },
     interrupted: "Workly s’est fermé pendant l’écriture.",
     moved: {
-      performance: "désormais sur le GPU",
-      balanced: "désormais en partie sur le GPU",
-      cpu_fallback: "désormais sur le CPU",
+      performance: "passée sur le GPU",
+      balanced: "passée en partie sur le GPU",
+      cpu_fallback: "passée sur le CPU",
     },
     movedWhy: (reason, gapMs) => `Raison : ${reason}. Le texte s’est interrompu ${duration(gapMs)}.`,
     regenerate: "Répondre à nouveau",

@@ -16,8 +16,7 @@ fn with_history(surroundings: Surroundings, messages: &[(String, Option<String>)
     drop(store);
     let mut connection = Connection::open(surroundings.data().join(DATABASE)).unwrap();
     let transaction = connection.transaction().unwrap();
-    for (index, (content, record)) in messages.iter().enumerate() {
-        let number = index as i64 + 1;
+    for (number, (index, (content, record))) in (1_i64..).zip(messages.iter().enumerate()) {
         let role = if index % 2 == 0 { "user" } else { "assistant" };
         let parent = (index > 0).then_some(number - 1);
         let child = (index + 1 < messages.len()).then_some(number + 1);

@@ -27,6 +27,7 @@ fn french_and_dark() -> Surroundings {
     Surroundings::new()
         .with_settings(&json!({ "ui": { "language": "fr", "theme": "dark" } }))
         .with("GTK_THEME", "Adwaita:dark")
+        .with("LC_ALL", "fr_FR.UTF-8")
 }
 
 #[tokio::test]

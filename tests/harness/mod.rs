@@ -61,7 +61,19 @@ impl Desktop {
 
     /// What the window shows, as PNG.
     pub(crate) async fn screenshot(&self) -> Vec<u8> {
-        self.client.screenshot().await.unwrap()
+        self.picture().await.expect("the driver takes pictures")
+    }
+
+    async fn picture(&self) -> Option<Vec<u8>> {
+        // The driver waits for the next frame, and a page in which nothing changes draws none: two shades of one pixel.
+        let change = "const pixel = document.body.appendChild(document.createElement('i'));
+            pixel.style.cssText = 'position:fixed;right:0;bottom:0;width:1px;height:1px;background:currentcolor';
+            window.change = setInterval(() => (pixel.style.opacity = pixel.style.opacity === '0.02' ? '0.01' : '0.02'), 20);
+            window.pixel = pixel";
+        self.client.execute(change, Vec::new()).await.ok()?;
+        let picture = self.client.screenshot().await.ok()?;
+        self.client.execute("clearInterval(window.change); window.pixel.remove()", Vec::new()).await.ok()?;
+        Some(picture)
     }
 
     /// The WebDriver's client, for what has no name here.
@@ -125,7 +137,7 @@ impl Desktop {
     pub(crate) async fn save_screenshot(&self, name: &str) {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("test-results");
         std::fs::create_dir_all(&folder).unwrap();
-        if let Ok(picture) = self.client.screenshot().await {
+        if let Some(picture) = self.picture().await {
             std::fs::write(folder.join(format!("{name}.png")), picture).unwrap();
         }
     }

@@ -8,8 +8,8 @@ async fn answers_and_wordings_stand_beside_each_other() {
     let desktop = Desktop::on_cpu(Surroundings::new()).await;
     let first = desktop.ask("Say hello.").await;
     desktop.click("[data-testid=regenerate]").await;
-    desktop.wait_for("another answer", || async { desktop.has("[data-testid=branches]").await }).await;
-    desktop.wait_for("its end", || async { !desktop.has(STREAMING).await }).await;
+    desktop.find(STREAMING).await;
+    desktop.wait_for_end().await;
     assert_eq!(desktop.texts("[data-testid=branches]").await, ["2/2"]);
     let second = desktop.last_text(ANSWER).await;
     desktop.save_screenshot("chat-branches").await;
@@ -25,8 +25,7 @@ async fn answers_and_wordings_stand_beside_each_other() {
     desktop.write("Say goodbye.").await;
     desktop.press(&[ENTER]).await;
     desktop.wait_for_shown("[data-testid=question-text]", "Say goodbye.").await;
-    desktop.wait_for_text().await;
-    desktop.wait_for("its end", || async { !desktop.has(STREAMING).await }).await;
+    desktop.wait_for_end().await;
     desktop.click("[data-testid=previous-version]").await;
     desktop.wait_for_shown("[data-testid=question-text]", "Say hello.").await;
     assert_eq!(desktop.last_text(ANSWER).await, second, "the branch comes back as it was left");

@@ -58,13 +58,25 @@ impl Desktop {
         }
     }
 
-    /// Asks and waits for the whole answer, which it returns.
+    /// Asks and waits for the answer, which it returns. One that goes on and on is stopped: a small model rambles.
     pub(crate) async fn ask(&self, question: &str) -> String {
         let answers = self.count("[data-testid=message-user]").await;
         self.send(question).await;
         self.wait_for("the question", || async { self.count("[data-testid=message-user]").await > answers }).await;
-        self.wait_for("the answer to end", || async { !self.has(STREAMING).await && self.has(DONE).await }).await;
+        self.wait_for_end().await;
         self.last_text(ANSWER).await
+    }
+
+    /// Waits until the last answer has ended, and stops one that goes on and on.
+    pub(crate) async fn wait_for_end(&self) {
+        let stop = "const stop = document.querySelector('[data-testid=stop]:not(:disabled)');
+            const texts = document.querySelectorAll('[data-testid=answer-text]');
+            if (stop && texts[texts.length - 1].textContent.length > 200) stop.click()";
+        self.wait_for("the answer to end", || async {
+            self.run_script(stop).await;
+            !self.has(STREAMING).await && self.has(DONE).await
+        })
+        .await;
     }
 
     /// How many elements a style selector finds.

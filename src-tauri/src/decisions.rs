@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::broadcast;
 use workly_core::profile::Profile;
 use workly_core::wire::{ModelSnapshot, ModelState};
-use workly_core::wire_monitor::SwitchEntry;
+use workly_core::wire_monitor::DecisionEntry;
 use workly_runtime::manager::ModelManager;
 
 /// Decisions that are kept.
@@ -20,14 +20,14 @@ const MOST_ANSWERS: usize = 2000;
 #[derive(Debug)]
 pub(crate) struct Decisions {
     seen: Mutex<Seen>,
-    added: broadcast::Sender<SwitchEntry>,
+    added: broadcast::Sender<DecisionEntry>,
 }
 
 #[derive(Debug, Default)]
 struct Seen {
     last: Option<Profile>,
     why: Option<String>,
-    switches: Vec<SwitchEntry>,
+    switches: Vec<DecisionEntry>,
     /// Begin and end, milliseconds since 1970; an answer being written has no end yet.
     answers: Vec<(u64, Option<u64>)>,
 }
@@ -50,12 +50,12 @@ impl Decisions {
     }
 
     /// All that are kept, oldest first.
-    pub(crate) fn all(&self) -> Vec<SwitchEntry> {
+    pub(crate) fn all(&self) -> Vec<DecisionEntry> {
         self.seen().switches.clone()
     }
 
     /// Each one from now on.
-    pub(crate) fn subscribe(&self) -> broadcast::Receiver<SwitchEntry> {
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<DecisionEntry> {
         self.added.subscribe()
     }
 
@@ -70,7 +70,7 @@ impl Decisions {
 }
 
 impl Seen {
-    fn take_in(&mut self, snapshot: &ModelSnapshot, now: u64) -> Option<SwitchEntry> {
+    fn take_in(&mut self, snapshot: &ModelSnapshot, now: u64) -> Option<DecisionEntry> {
         let answering = matches!(snapshot.state, ModelState::Generating);
         match self.answers.last_mut() {
             Some((_, end @ None)) if !answering => *end = Some(now),
@@ -84,7 +84,7 @@ impl Seen {
         if self.last == Some(to) && !replanned {
             return None;
         }
-        let entry = SwitchEntry {
+        let entry = DecisionEntry {
             unix_ms: now,
             from: self.last,
             to,

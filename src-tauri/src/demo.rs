@@ -5,7 +5,7 @@ use workly_core::policy::Config;
 use workly_core::profile::ProfileChoice;
 use workly_core::simulate::{Footprints, SimulatedPolicy, Trace, TraceError, simulate, simulate_steps};
 use workly_core::thresholds::Thresholds;
-use workly_core::wire_monitor::{Demo, DemoName, GpuPast, SwitchEntry};
+use workly_core::wire_monitor::{Demo, DemoName, GpuPast, DecisionEntry};
 
 /// A 7B model, as in the recordings' own tests.
 const FOOTPRINTS: Footprints = Footprints { performance_mib: 5100, balanced_mib: 3300 };
@@ -21,7 +21,7 @@ pub(crate) fn play(name: DemoName, thresholds: Thresholds) -> Result<Demo, Trace
         let unix_ms = (step.seconds * 1000.0).round() as u64;
         vram_total = step.reading.vram_total;
         if let Some(switch) = step.switch {
-            switches.push(SwitchEntry {
+            switches.push(DecisionEntry {
                 unix_ms,
                 from: Some(switch.from),
                 to: switch.to,

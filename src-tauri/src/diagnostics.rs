@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::Value;
 use workly_core::policy::GpuState;
 use workly_core::wire::ModelSnapshot;
-use workly_core::wire_monitor::{GpuCard, GpuView, SwitchEntry};
+use workly_core::wire_monitor::{GpuCard, GpuView, DecisionEntry};
 
 /// Decisions that are told.
 const DECISIONS: usize = 20;
@@ -21,7 +21,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) model: &'a ModelSnapshot,
     pub(crate) settings: &'a Value,
     pub(crate) notices: Vec<String>,
-    pub(crate) switches: &'a [SwitchEntry],
+    pub(crate) switches: &'a [DecisionEntry],
     pub(crate) log: &'a [String],
 }
 
@@ -108,7 +108,7 @@ mod tests {
     fn the_text_has_what_a_report_needs_and_no_home_folder() {
         let gpu =
             crate::monitor_feed::view_of(&workly_runtime::monitor::Snapshot::default(), &GpuMonitoring::default());
-        let switches = [SwitchEntry {
+        let switches = [DecisionEntry {
             unix_ms: 5,
             from: Some(Profile::Performance),
             to: Profile::CpuFallback,

@@ -9,3 +9,9 @@ pub(crate) type Answered<T> = Result<T, Problem>;
 pub(crate) fn link_refused(reason: impl std::fmt::Display) -> Problem {
     Problem::new(ProblemCode::LinkRefused, format!("The link was not opened: {reason}."))
 }
+
+/// A conversation that could not be written to a file.
+pub(crate) fn export_failed(reason: impl std::fmt::Display) -> Problem {
+    Problem::new(ProblemCode::ExportFailed, "The file was not written. Choose another place and try again.")
+        .with_details(reason.to_string())
+}

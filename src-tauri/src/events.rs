@@ -1,7 +1,9 @@
 //! What happens in the runtime, told to the window.
 
 use tauri::{AppHandle, Emitter as _};
+use tokio::sync::mpsc::UnboundedReceiver;
 use workly_core::wire::MODEL_CHANGED;
+use workly_core::wire_chat::{CONVERSATION_CHANGED, ConversationSummary};
 use workly_runtime::manager::ModelManager;
 
 /// Loads the model and tells the window of every change, for as long as the manager lives.
@@ -19,5 +21,16 @@ pub(crate) fn forward(app: AppHandle, manager: &ModelManager) {
     tauri::async_runtime::spawn(async move {
         // A failure is part of the snapshot; the window shows it.
         let _ = manager.load().await;
+    });
+}
+
+/// Tells the window of every conversation that begins or ends an answer.
+pub(crate) fn forward_conversations(app: AppHandle, mut changes: UnboundedReceiver<ConversationSummary>) {
+    tauri::async_runtime::spawn(async move {
+        while let Some(summary) = changes.recv().await {
+            if let Err(error) = app.emit(CONVERSATION_CHANGED, summary) {
+                tracing::warn!("the window could not be told: {error}");
+            }
+        }
     });
 }

@@ -28,6 +28,7 @@ use clap::Parser;
 use tauri::webview::PageLoadEvent;
 use tauri::{App, Manager as _, RunEvent};
 use workly_runtime::arguments::ModelArguments;
+use workly_runtime::conversations::{Chats, Conversations};
 use workly_runtime::manager::{ModelManager, Patience};
 use workly_runtime::monitor::{Monitor, Sources};
 use workly_runtime::places;
@@ -59,10 +60,25 @@ pub fn run() -> ExitCode {
         .plugin(life::window_state())
         .plugin(tauri_plugin_autostart::Builder::new().arg(autostart::ARGUMENT).build())
         .plugin(tauri_plugin_store::Builder::default().build())
+        .plugin(tauri_plugin_dialog::init())
         .invoke_handler(tauri::generate_handler![
             commands::chat::snapshot,
-            commands::chat::answer,
+            commands::chat::ask,
+            commands::chat::regenerate,
+            commands::chat::edit,
+            commands::chat::watch,
             commands::chat::stop,
+            commands::conversations::chat_snapshot,
+            commands::conversations::open_conversation,
+            commands::conversations::rename_conversation,
+            commands::conversations::delete_conversation,
+            commands::conversations::restore_conversation,
+            commands::conversations::search_conversations,
+            commands::conversations::set_conversation_settings,
+            commands::conversations::save_draft,
+            commands::conversations::choose_branch,
+            commands::conversations::dismiss_store_notice,
+            commands::export::export_conversation,
             commands::link::open_link,
             commands::settings::settings_snapshot,
             commands::settings::set_setting,
@@ -120,6 +136,9 @@ fn set_up(app: &App, arguments: &Arguments) -> Result<(), Box<dyn std::error::Er
     app.manage(Decisions::follow(&manager));
     app.manage(MonitorFeed::default());
     events::forward(app.handle().clone(), &manager);
+    let (chats, changes) = Chats::new(Conversations::open(places::data_dir()), manager.clone());
+    events::forward_conversations(app.handle().clone(), changes);
+    app.manage(chats);
     app.manage(manager);
     keeper.follow_edits(app.handle());
     app.manage(keeper);

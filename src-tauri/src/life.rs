@@ -7,6 +7,7 @@ use std::time::Duration;
 use tauri::plugin::TauriPlugin;
 use tauri::{AppHandle, Manager as _, Wry};
 use tauri_plugin_window_state::StateFlags;
+use workly_runtime::conversations::Chats;
 use workly_runtime::manager::ModelManager;
 use workly_runtime::places;
 
@@ -69,11 +70,16 @@ pub(crate) fn quit_on_signals(app: &AppHandle) {
     });
 }
 
-/// Ends the worker. Tauri leaves without running destructors, which would otherwise do it.
+/// Keeps what is being written, and ends the worker. Tauri leaves without running destructors, which would otherwise do
+/// it.
 pub(crate) fn end_worker(app: &AppHandle) {
-    let manager = app.state::<ModelManager>();
+    let (chats, manager) = (app.state::<Chats<ModelManager>>(), app.state::<ModelManager>());
+    let end = async {
+        chats.shut_down().await;
+        manager.shut_down().await;
+    };
     tauri::async_runtime::block_on(async {
-        if tokio::time::timeout(WORKER_PATIENCE, manager.shut_down()).await.is_err() {
+        if tokio::time::timeout(WORKER_PATIENCE, end).await.is_err() {
             tracing::warn!("the worker did not end in time; it ends with this process");
         }
     });

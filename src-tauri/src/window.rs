@@ -12,7 +12,7 @@ use crate::settings::SettingsKeeper;
 use crate::tray;
 
 /// Label of the window, which its capabilities name.
-const MAIN: &str = "main";
+pub(crate) const MAIN: &str = "main";
 /// How long a start without a window waits for a tray: at the start of a session the panel may come up later.
 const TRAY_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -24,7 +24,7 @@ pub(crate) fn open(app: &App, hidden: bool) -> tauri::Result<()> {
     let theme = preferences.settings().ui.theme;
     let mut builder = WebviewWindowBuilder::new(app, MAIN, WebviewUrl::default())
         .title("Workly")
-        .inner_size(960.0, 720.0)
+        .inner_size(1120.0, 760.0)
         .min_inner_size(480.0, 480.0)
         .theme(appearance::theme(&theme))
         .background_color(appearance::background(&theme))

@@ -76,6 +76,11 @@ impl Desktop {
         Some(picture)
     }
 
+    /// The window's driver, for what has no word here.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Where it runs.
     pub(crate) fn surroundings(&self) -> &Surroundings {
         &self.surroundings

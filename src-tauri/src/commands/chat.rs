@@ -1,33 +1,80 @@
-//! Asking for answers.
+//! Asking for answers. They are kept by the core as they grow; the window watches.
 #![expect(clippy::needless_pass_by_value, reason = "the shape in which Tauri passes arguments")]
 
 use tauri::State;
 use tauri::ipc::Channel;
-use workly_core::wire::{AnswerEvent, AnswerRequest, AppSnapshot};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use workly_core::wire::AppSnapshot;
+use workly_core::wire_chat::{Asked, ChatEvent};
+use workly_runtime::conversations::Chats;
 use workly_runtime::manager::ModelManager;
 
-/// All the window needs to draw itself for the first time.
+use crate::error::Answered;
+
+/// The conversations of this program.
+pub(crate) type OurChats<'a> = State<'a, Chats<ModelManager>>;
+
+/// All the window needs to draw its frame for the first time.
 #[tauri::command]
 pub(crate) fn snapshot(manager: State<'_, ModelManager>) -> AppSnapshot {
     AppSnapshot { version: env!("CARGO_PKG_VERSION").to_owned(), model: manager.snapshot().borrow().clone() }
 }
 
-/// Starts an answer; what happens to it goes through the channel, in order.
+/// Asks a question in a conversation, or in a new one.
 #[tauri::command]
-pub(crate) fn answer(manager: State<'_, ModelManager>, request: AnswerRequest, events: Channel<AnswerEvent>) {
-    let mut stream = manager.answer(request);
+pub(crate) async fn ask(
+    chats: OurChats<'_>,
+    conversation: Option<i64>,
+    text: String,
+    events: Channel<ChatEvent>,
+) -> Answered<Asked> {
+    chats.ask(conversation, text, into_channel(events)).await
+}
+
+/// Asks for another answer beside the given one.
+#[tauri::command]
+pub(crate) async fn regenerate(
+    chats: OurChats<'_>,
+    conversation: i64,
+    message: i64,
+    events: Channel<ChatEvent>,
+) -> Answered<Asked> {
+    chats.regenerate(conversation, message, into_channel(events)).await
+}
+
+/// Asks a question in other words, beside the first one.
+#[tauri::command]
+pub(crate) async fn edit(
+    chats: OurChats<'_>,
+    conversation: i64,
+    message: i64,
+    text: String,
+    events: Channel<ChatEvent>,
+) -> Answered<Asked> {
+    chats.edit(conversation, message, text, into_channel(events)).await
+}
+
+/// Watches the answer being written in a conversation, from where it is. Says whether there is one.
+#[tauri::command]
+pub(crate) async fn watch(chats: OurChats<'_>, conversation: i64, events: Channel<ChatEvent>) -> Answered<bool> {
+    Ok(chats.watch(conversation, into_channel(events)))
+}
+
+/// Stops the answer being written in a conversation.
+#[tauri::command]
+pub(crate) fn stop(chats: OurChats<'_>, conversation: i64) {
+    chats.stop(conversation);
+}
+
+/// What is sent goes through the channel, in order. A window that is gone stops watching; the answer goes on.
+fn into_channel(channel: Channel<ChatEvent>) -> UnboundedSender<ChatEvent> {
+    let (sender, mut events) = unbounded_channel();
     tauri::async_runtime::spawn(async move {
-        while let Some(event) = stream.next().await {
-            if events.send(event).is_err() {
-                // The window is gone; dropping the stream stops the answer.
+        while let Some(event) = events.recv().await {
+            if channel.send(event).is_err() {
                 return;
             }
         }
     });
-}
-
-/// Stops the answer being written.
-#[tauri::command]
-pub(crate) fn stop(manager: State<'_, ModelManager>) {
-    manager.stop();
+    sender
 }

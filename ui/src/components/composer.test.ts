@@ -10,7 +10,7 @@ let component: object;
 
 beforeEach(() => {
   backend = new FakeBackend();
-  conversation = new Conversation(backend, atOnce);
+  conversation = new Conversation(backend, undefined, atOnce);
   component = mount(Composer, { target: document.body, props: { conversation } });
   flushSync();
 });
@@ -45,7 +45,7 @@ describe("the composer", () => {
   it("sends with Enter and is empty again", async () => {
     write("Hello?");
     await press("Enter");
-    expect(backend.requests[0]?.messages).toEqual([{ role: "user", content: "Hello?" }]);
+    expect(backend.asked).toEqual(["ask null Hello?"]);
     expect(find<HTMLTextAreaElement>("composer")?.value).toBe("");
   });
 
@@ -53,14 +53,14 @@ describe("the composer", () => {
     write("Hello");
     const event = await press("Enter", { shiftKey: true });
     expect(event.defaultPrevented).toBe(false);
-    expect(backend.requests).toHaveLength(0);
+    expect(backend.asked).toHaveLength(0);
   });
 
   it("leaves the Enter that accepts a composed character to the input method", async () => {
     write("こんにち");
     await press("Enter", { isComposing: true });
     await press("Enter", { keyCode: 229 });
-    expect(backend.requests).toHaveLength(0);
+    expect(backend.asked).toHaveLength(0);
   });
 
   it("offers to send only what is not blank", () => {
@@ -78,11 +78,39 @@ describe("the composer", () => {
     find("stop")?.click();
     await settle();
     flushSync();
-    expect(backend.stops).toBe(1);
+    expect(backend.stopped).toEqual([1]);
     expect(find<HTMLButtonElement>("stop")?.disabled).toBe(true);
     backend.emit(done({ stop: "cancelled" }));
     flushSync();
     expect(find("send")).not.toBeNull();
+  });
+
+  it("changes the last question with the arrow up, in an empty field only", async () => {
+    await unmount(component);
+    let asked = 0;
+    const oneditlast = () => ++asked > 0;
+    component = mount(Composer, { target: document.body, props: { conversation, oneditlast } });
+    flushSync();
+    write("Hello");
+    await press("ArrowUp");
+    expect(asked).toBe(0);
+    write("");
+    await press("ArrowUp");
+    expect(asked).toBe(1);
+  });
+
+  it("tells how much of the context is taken, and counts the draft roughly", async () => {
+    await unmount(component);
+    component = mount(Composer, { target: document.body, props: { conversation, contextTokens: 4096 } });
+    flushSync();
+    expect(find("context-meter")).toBeNull();
+    write("Hello?");
+    await press("Enter");
+    backend.emit(done({ prompt_tokens: 1000, tokens: 24 }));
+    flushSync();
+    expect(find("context-meter")?.textContent).toContain("1,024 / 4,096 tokens");
+    write("x".repeat(400));
+    expect(find("context-meter")?.textContent).toContain("≈ 1,124");
   });
 
   it("keeps a draft written during an answer", async () => {

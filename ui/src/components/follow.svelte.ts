@@ -27,6 +27,14 @@ export class FollowEnd {
     if (this.#view) this.#view.scrollTop = this.#view.scrollHeight;
   }
 
+  /** Something else has scrolled: follows from here on only where that is the end. */
+  settle(): void {
+    const view = this.#view;
+    if (!view) return;
+    this.following = view.scrollHeight - view.clientHeight - view.scrollTop <= NEAR;
+    this.#top = view.scrollTop;
+  }
+
   /** Scrolls by most of what is visible, so that a line or two carries over. */
   page(direction: 1 | -1): void {
     this.#view?.scrollBy({ top: direction * this.#view.clientHeight * 0.85 });

@@ -120,6 +120,7 @@ export const settings = {
     overload: "overload",
     stress: "stress",
     fault: "out of memory",
+    crash: "crash",
     recovered: "room again",
     replan: "another number of layers",
     override: "your wish for now",

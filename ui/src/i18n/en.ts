@@ -1,12 +1,12 @@
 // English, and the shape every other language has to fill.
 
-import type { ProblemCode, Profile, StopReason } from "../ipc/wire";
+import type { ExportWords, ProblemCode, Profile, StopReason } from "../ipc/wire";
 import { monitor } from "./en.monitor";
 import { settings } from "./en.settings";
 import { formats } from "./formats";
 
 const locale = "en";
-const { integer, decimal, percent, duration, plural } = formats(locale);
+const { integer, decimal, percent, duration, plural, date } = formats(locale);
 
 export const en = {
   locale: locale as string,
@@ -18,7 +18,110 @@ export const en = {
     copy: "Copy",
     copied: "Copied",
     cancel: "Cancel",
+    close: "Close",
+    dismiss: "Dismiss",
+    undo: "Undo",
+    done: "Done",
   },
+  nav: {
+    label: "Pages",
+    chat: "Chat",
+    monitor: "Monitor",
+    settings: "Settings",
+    shortcuts: "Keyboard shortcuts",
+    comingPage: "This page is being built.",
+  },
+  sidebar: {
+    label: "Conversations",
+    show: "Show conversations",
+    hide: "Hide conversations",
+    search: "Search",
+    searchLabel: "Search conversations",
+    clear: "Clear the search",
+    empty: "Your conversations appear here.",
+    nothingFound: (query: string) => `Nothing found for “${query}”.`,
+    found: (count: number) => plural(count, { one: "1 conversation found", other: `${integer(count)} conversations found` }),
+    today: "Today",
+    yesterday: "Yesterday",
+    week: "Previous 7 days",
+    older: "Older",
+    untitled: "New chat",
+    answering: "An answer is being written",
+    actions: (title: string) => `Actions for “${title}”`,
+    rename: "Rename",
+    titleLabel: "Title of the conversation",
+    exportMarkdown: "Export as Markdown…",
+    exportJson: "Export as JSON…",
+    remove: "Delete",
+    deleted: (title: string) => `“${title}” was deleted.`,
+    exported: (name: string) => `Saved as ${name}.`,
+  },
+  store: {
+    restored: (when: Date, file: string) =>
+      `Your conversations were damaged. Workly took the copy of ${date(when)}; what was said since is missing. The damaged file was kept as ${file}.`,
+    emptied: (file: string) => `Your conversations were damaged and there was no copy. The damaged file was kept as ${file}.`,
+    notKept: (details: string) => `Conversations cannot be kept on this disk; they are gone when Workly ends. ${details}`,
+  },
+  conversation: {
+    title: "This conversation",
+    open: "Instructions and sampling",
+    systemPrompt: "Instructions",
+    systemPromptHint: "The system prompt: what the model reads before everything else.",
+    systemPromptPlaceholder: "You answer in two sentences at most.",
+    sampling: "Sampling",
+    temperature: "Temperature",
+    temperatureHint: "0 always takes the likeliest word; higher is wilder.",
+    topP: "Top-p",
+    topPHint: "Only the likeliest words that together reach this share.",
+    topK: "Top-k",
+    topKHint: "Only this many of the likeliest words; 0 is all.",
+    minP: "Min-p",
+    minPHint: "Only words at least this likely beside the likeliest.",
+    repeatPenalty: "Repeat penalty",
+    repeatPenaltyHint: "Above 1 the model repeats itself less.",
+    maxTokens: "Longest answer",
+    maxTokensHint: "In tokens. Empty: as long as it takes.",
+    seed: "Seed",
+    seedHint: "The same seed gives the same answer. Empty: a new one each time.",
+    unlimited: "no limit",
+    random: "random",
+    reset: "Back to defaults",
+  },
+  context: {
+    used: (used: number, total: number) => `${integer(used)} / ${integer(total)} tokens`,
+    usedAbout: (used: number, total: number) => `≈ ${integer(used)} / ${integer(total)} tokens`,
+    about: "How much of the model’s context this conversation takes. When it is full, the oldest turns are left out.",
+  },
+  branch: {
+    previous: "Previous version",
+    next: "Next version",
+    place: (number: number, count: number) => `${integer(number)}/${integer(count)}`,
+  },
+  shortcuts: {
+    title: "Keyboard shortcuts",
+    send: "Send the message",
+    newLine: "New line",
+    stop: "Stop the answer",
+    newChat: "New chat",
+    search: "Search conversations",
+    copyLast: "Copy the last answer",
+    regenerate: "Answer again",
+    editLast: "Edit the last message (in an empty field)",
+    previous: "Previous conversation",
+    next: "Next conversation",
+    rename: "Rename the conversation",
+    sidebar: "Show or hide conversations",
+    settings: "Settings",
+    shortcuts: "This list",
+    scroll: "Scroll",
+  },
+  export: {
+    you: "You",
+    model: "Model",
+    system_prompt: "Instructions",
+    untitled: "Conversation",
+    dialog: "Export the conversation",
+  } satisfies ExportWords as ExportWords,
   model: {
     none: "No model",
     starting: "Starting…",
@@ -72,6 +175,17 @@ export const en = {
       context: "context full",
       cancelled: "stopped",
     } satisfies Record<StopReason, string | null> as Record<StopReason, string | null>,
+    interrupted: "Workly ended while this was being written.",
+    moved: {
+      performance: "moved to the GPU",
+      balanced: "moved partly to the GPU",
+      cpu_fallback: "moved to the CPU",
+    } satisfies Record<Profile, string> as Record<Profile, string>,
+    movedWhy: (reason: string, gapMs: number) => `Reason: ${reason}. The text paused for ${duration(gapMs)}.`,
+    regenerate: "Answer again",
+    edit: "Edit",
+    editLabel: "Your message, in other words",
+    copyMessage: "Copy message",
     copyAnswer: "Copy answer",
     copyCode: "Copy code",
     retry: "Try again",
@@ -87,8 +201,9 @@ export const en = {
     hintNewLine: "for a new line",
     hintStop: "to stop",
     hintNewChat: "for a new chat",
+    hintShortcuts: "for all shortcuts",
   },
-  keys: { enter: "Enter", shift: "Shift", escape: "Esc", control: "Ctrl" },
+  keys: { enter: "Enter", shift: "Shift", escape: "Esc", control: "Ctrl", alt: "Alt", up: "↑", down: "↓", pageUp: "Page up", pageDown: "Page down" },
   empty: {
     title: "What shall we talk about?",
     withModel: (model: string) => `${model} runs on this machine. What you write stays here.`,
@@ -147,6 +262,13 @@ export const en = {
     not_saved: { title: "It could not be saved", advice: "Free some space, or allow Workly to write to the folder." },
     gpu_unreadable: { title: "The GPU cannot be asked", advice: "Try again in a moment." },
     cancelled: { title: "Stopped", advice: "It was stopped before it was done." },
+    conversation_missing: { title: "This conversation is gone", advice: "It was deleted. Choose another one, or start a new chat." },
+    answer_running: { title: "An answer is still being written here", advice: "Wait for it, or stop it first." },
+    store_failed: {
+      title: "The conversation could not be kept",
+      advice: "Check that the disk has room and can be written, then try again.",
+    },
+    export_failed: { title: "The file was not written", advice: "Choose another place and try again." },
   } satisfies Record<ProblemCode, ProblemWords> as Record<ProblemCode, ProblemWords>,
 };
 

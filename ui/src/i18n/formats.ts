@@ -9,10 +9,14 @@ export interface Formats {
   integer(value: number): string;
   /** At most one digit after the decimal sign. */
   decimal(value: number): string;
+  /** With all its digits, three at most. */
+  exact(value: number): string;
   /** A fraction, 0 to 1, in percent. */
   percent(fraction: number): string;
   /** Milliseconds, in seconds where that is easier to read. */
   duration(milliseconds: number): string;
+  /** A day and an hour. */
+  date(value: Date): string;
   /** The words for this count, by the language's own plural rule. */
   plural(count: number, words: PluralWords): string;
 }
@@ -20,14 +24,18 @@ export interface Formats {
 export function formats(locale: string): Formats {
   const integer = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
   const decimal = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
+  const exact = new Intl.NumberFormat(locale, { maximumFractionDigits: 3 });
   const percent = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 0 });
+  const date = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
   const rules = new Intl.PluralRules(locale);
   return {
     integer: (value) => integer.format(value),
     decimal: (value) => decimal.format(value),
+    exact: (value) => exact.format(value),
     percent: (fraction) => percent.format(fraction),
     duration: (milliseconds) =>
       milliseconds < 1000 ? `${integer.format(milliseconds)}\u00a0ms` : `${decimal.format(milliseconds / 1000)}\u00a0s`,
+    date: (value) => date.format(value),
     plural: (count, words) => (rules.select(count) === "one" ? words.one : words.other),
   };
 }

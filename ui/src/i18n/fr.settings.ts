@@ -109,6 +109,7 @@ export const settings: typeof english = {
     overload: "surcharge",
     stress: "sollicitation",
     fault: "mémoire épuisée",
+    crash: "plantage",
     recovered: "de la place à nouveau",
     replan: "autre nombre de couches",
     override: "votre souhait du moment",

@@ -2,6 +2,7 @@
 
 export const MODEL_CHANGED = "model-changed";
 export const SETTINGS_CHANGED = "settings-changed";
+export const CONVERSATION_CHANGED = "conversation-changed";
 
 export type Role = "system" | "user" | "assistant";
 
@@ -45,7 +46,7 @@ balanced: ProfilePlan,
  */
 model_layers: number, };
 
-export type ProblemCode = "model_missing" | "no_permission" | "not_gguf" | "model_damaged" | "unsupported_architecture" | "context_too_large" | "out_of_memory" | "empty_prompt" | "prompt_too_long" | "invalid_setting" | "template_failed" | "load_failed" | "decode_failed" | "no_model" | "worker_crashed" | "worker_killed" | "worker_unresponsive" | "worker_missing" | "protocol" | "link_refused" | "not_saved" | "gpu_unreadable" | "cancelled";
+export type ProblemCode = "model_missing" | "no_permission" | "not_gguf" | "model_damaged" | "unsupported_architecture" | "context_too_large" | "out_of_memory" | "empty_prompt" | "prompt_too_long" | "invalid_setting" | "template_failed" | "load_failed" | "decode_failed" | "no_model" | "worker_crashed" | "worker_killed" | "worker_unresponsive" | "worker_missing" | "protocol" | "link_refused" | "not_saved" | "gpu_unreadable" | "cancelled" | "conversation_missing" | "answer_running" | "store_failed" | "export_failed";
 
 export type Problem = { 
 /**
@@ -339,6 +340,294 @@ profile: Profile, } | { "type": "silent",
  */
 message: string, } | { "type": "resumed" } | { "type": "switched" } & AnswerSwitch | { "type": "done" } & AnswerStats | { "type": "failed" } & Problem;
 
+export type ConversationSummary = { 
+/**
+ * Its number in the store.
+ */
+id: number, 
+/**
+ * What the user called it, else the beginning of the first message; empty before that.
+ */
+title: string, 
+/**
+ * When something was last said, milliseconds since 1970 (UTC).
+ */
+updated_ms: number, 
+/**
+ * Whether an answer is being written.
+ */
+answering: boolean, };
+
+export type MessageState = "streaming" | "done" | "stopped" | "failed" | "interrupted";
+
+export type PlacedSwitch = { 
+/**
+ * The change itself.
+ */
+switch: AnswerSwitch, 
+/**
+ * Length of the text before the first token of the new worker, in UTF-16 code units.
+ */
+at_text: number, };
+
+export type AnswerRecord = { 
+/**
+ * Name of the model that wrote it.
+ */
+model: string | null, 
+/**
+ * The profile of its last token.
+ */
+profile: Profile | null, 
+/**
+ * Its figures, once it has ended.
+ */
+stats: AnswerStats | null, 
+/**
+ * Its changes of profile, in order.
+ */
+switches: Array<PlacedSwitch>, 
+/**
+ * How many of the oldest turns the model did not see.
+ */
+dropped_turns: number, 
+/**
+ * Why it failed.
+ */
+problem: Problem | null, };
+
+export type StoredMessage = { 
+/**
+ * Its number in the store.
+ */
+id: number, 
+/**
+ * The message it follows; none for a first one.
+ */
+parent: number | null, 
+/**
+ * Who speaks.
+ */
+role: Role, 
+/**
+ * What is said, Markdown.
+ */
+content: string, 
+/**
+ * How far it is.
+ */
+state: MessageState, 
+/**
+ * When it was begun, milliseconds since 1970 (UTC).
+ */
+created_ms: number, 
+/**
+ * The messages that stand in the same place, itself included, in the order they were written.
+ */
+siblings: number[], 
+/**
+ * What is kept of an answer; none for other messages.
+ */
+answer: AnswerRecord | null, };
+
+export type ConversationSettings = { 
+/**
+ * The standing instruction; empty: none.
+ */
+system_prompt: string, 
+/**
+ * How tokens are chosen.
+ */
+temperature: number | null, 
+/**
+ * Only this many of the likeliest tokens; 0: all.
+ */
+top_k: number | null, 
+/**
+ * Only the likeliest tokens that together reach this probability; 1: all.
+ */
+top_p: number | null, 
+/**
+ * Only tokens at least this likely in proportion to the likeliest; 0: all.
+ */
+min_p: number | null, 
+/**
+ * Divides the logits of tokens seen lately; 1: no penalty.
+ */
+repeat_penalty: number | null, 
+/**
+ * Fixes the draw; left out: another one for each answer.
+ */
+seed: number | null, 
+/**
+ * Most tokens of an answer.
+ */
+max_tokens: number | null, };
+
+export type ConversationView = { 
+/**
+ * What the list shows of it.
+ */
+summary: ConversationSummary, 
+/**
+ * How its answers are written.
+ */
+settings: ConversationSettings, 
+/**
+ * The message the user has begun to write.
+ */
+draft: string, 
+/**
+ * The messages of the chosen branch, the first one first.
+ */
+messages: Array<StoredMessage>, };
+
+export type StoreNotice = { "type": "restored", 
+/**
+ * When that backup was made, milliseconds since 1970 (UTC).
+ */
+backup_ms: number, 
+/**
+ * Name of the damaged file, which was kept.
+ */
+kept_as: string, } | { "type": "emptied", 
+/**
+ * Name of the damaged file, which was kept.
+ */
+kept_as: string, } | { "type": "not_kept", 
+/**
+ * What the system reported.
+ */
+details: string, };
+
+export type ChatSnapshot = { 
+/**
+ * The conversations, the last one said something in first.
+ */
+conversations: Array<ConversationSummary>, 
+/**
+ * The conversation that was open last.
+ */
+open: ConversationView | null, 
+/**
+ * The message begun for a conversation that does not exist yet.
+ */
+draft: string, 
+/**
+ * What the user has to know of the store.
+ */
+notice: StoreNotice | null, };
+
+export type TextSegment = { 
+/**
+ * The text.
+ */
+text: string, 
+/**
+ * Whether it is what was searched for.
+ */
+found: boolean, };
+
+export type SearchHit = { 
+/**
+ * The conversation.
+ */
+conversation: ConversationSummary, 
+/**
+ * Its title, with what was found in it.
+ */
+title: Array<TextSegment>, 
+/**
+ * The newest message that holds the words; none where only the title does.
+ */
+message: number | null, 
+/**
+ * A line of that message around the words.
+ */
+snippet: Array<TextSegment>, };
+
+export type ExportFormat = "markdown" | "json";
+
+export type Asked = { 
+/**
+ * The conversation.
+ */
+conversation: ConversationSummary, 
+/**
+ * The question, where a new one was asked.
+ */
+question: StoredMessage | null, 
+/**
+ * The answer to be, still empty.
+ */
+answer: StoredMessage, };
+
+export type ExportWords = { 
+/**
+ * Above the user's messages.
+ */
+you: string, 
+/**
+ * Above answers of a model whose name is not known.
+ */
+model: string, 
+/**
+ * Before the standing instruction.
+ */
+system_prompt: string, 
+/**
+ * In place of an empty title.
+ */
+untitled: string, 
+/**
+ * Title of the dialog that asks for a place.
+ */
+dialog: string, };
+
+export type ChatEvent = { "type": "snapshot", 
+/**
+ * The message.
+ */
+message: StoredMessage, } | { "type": "answer", 
+/**
+ * The event.
+ */
+event: AnswerEvent, } | { "type": "switched", 
+/**
+ * The change and where it fell.
+ */
+placed: PlacedSwitch, };
+
+export type SwitchEntry = { 
+/**
+ * When, milliseconds since 1970 (UTC).
+ */
+at_ms: number, 
+/**
+ * The profile before.
+ */
+from: Profile, 
+/**
+ * The profile after.
+ */
+to: Profile, 
+/**
+ * Why, as a code or a sentence.
+ */
+reason: string, 
+/**
+ * The numbers behind it, such as `VRAM 93 %, others 5.1 GB`; empty where there are none.
+ */
+numbers: string, 
+/**
+ * How it was carried out, in the wire's words; none where no answer moved.
+ */
+strategy: string | null, 
+/**
+ * Milliseconds without a token, where an answer moved.
+ */
+gap_ms: number | null, };
+
 export type Standby = "auto" | "on" | "off";
 
 export type Thresholds = { 
@@ -363,7 +652,7 @@ stressed_gpu_percent: number,
  */
 optimal_gpu_percent: number, };
 
-export type Reason = "overload" | "stress" | "fault" | "recovered" | "replan" | "override" | "choice" | "gpu_gone" | "start" | "table";
+export type Reason = "overload" | "stress" | "fault" | "crash" | "recovered" | "replan" | "override" | "choice" | "gpu_gone" | "start" | "table";
 
 export type AiSettings = { gpu_profile: ProfileChoice, auto_switching_enabled: boolean, balanced_gpu_layers: number, context_tokens: number, model: string | null, standby: Standby, gpu_device: string, cpu_threads: "auto" | number, };
 
@@ -601,7 +890,7 @@ gpu_percent: Array<number | null>,
  */
 profile: Array<Profile | null>, };
 
-export type SwitchEntry = { 
+export type DecisionEntry = { 
 /**
  * When, milliseconds since 1970.
  */
@@ -639,7 +928,7 @@ past: GpuPast,
 /**
  * The decisions, oldest first.
  */
-switches: Array<SwitchEntry>, } | { "type": "reading", 
+switches: Array<DecisionEntry>, } | { "type": "reading", 
 /**
  * The card now.
  */
@@ -651,7 +940,7 @@ added: GpuPast | null, } | { "type": "switched",
 /**
  * The decision.
  */
-entry: SwitchEntry, };
+entry: DecisionEntry, };
 
 export type DemoName = "gaming" | "streaming" | "bursts";
 
@@ -671,7 +960,7 @@ past: GpuPast,
 /**
  * What Workly does; times count from 0.
  */
-switches: Array<SwitchEntry>, 
+switches: Array<DecisionEntry>, 
 /**
  * How often the thresholds alone would have switched.
  */

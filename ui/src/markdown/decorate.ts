@@ -1,6 +1,8 @@
 // What Workly itself adds to an answer, after it was made safe: link behaviour, code headers and colours, task boxes.
 
 import { highlight } from "./highlight";
+import { formulas } from "./katex.svelte";
+import { UNFINISHED } from "./math";
 
 /** The words on what is added. */
 export interface Labels {
@@ -15,6 +17,7 @@ export function decorate(content: DocumentFragment, labels: Labels, complete: bo
   for (const link of content.querySelectorAll("a")) disarm(link);
   for (const item of content.querySelectorAll("li")) addTaskBox(item);
   for (const block of content.querySelectorAll("pre")) dressCode(block, labels, complete);
+  for (const formula of content.querySelectorAll(".math-inline, .math-block")) drawFormula(formula);
   for (const table of content.querySelectorAll("table")) wrap(table, "table-scroll");
   return content;
 }
@@ -68,6 +71,13 @@ function dressCode(block: HTMLPreElement, labels: Labels, complete: boolean): vo
   // Wide code scrolls sideways, and a keyboard has to reach it.
   block.tabIndex = 0;
   wrap(block, "code-block").prepend(header);
+}
+
+// A formula that is still being written is shown as TeX: half of it means nothing, or something else.
+function drawFormula(element: Element): void {
+  const tex = element.textContent;
+  if (tex.endsWith(UNFINISHED)) element.textContent = tex.slice(0, -UNFINISHED.length);
+  else formulas.draw(element, tex, element.className === "math-block");
 }
 
 function wrap(element: Element, className: string): HTMLElement {

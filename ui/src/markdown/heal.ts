@@ -1,6 +1,8 @@
 // The end of an answer being written is often half a mark: `**bol`, `[text](htt`, a lone `-` under a line. Shown
 // as it stands it would flicker between two looks, so it is shown as what it is about to be.
 
+import { UNFINISHED } from "./math";
+
 /** A last line that holds only the beginning of a list, a heading, a rule or an underline. */
 const BARE_MARK = /(?:(?:^|\n)[ \t]*(?:[-+*=#>]+|\d+[.)]|[-*+] \[[ xX]?\]?)|\n[ \t]*\d{1,2})[ \t]*$/;
 /** A link or picture that lacks its closing bracket or a part of its address. */
@@ -10,14 +12,35 @@ const TABLE_HEAD = /^(\|[^\n]*)(?:\n[|:\- ]*)?$/;
 /** Inline marks, longest first; a whole code span counts as one since nothing inside it does. */
 const MARKS = /(`+)(?:(?!\1)[\s\S])*?\1(?!`)|`+|\*\*\*|\*\*|\*|~~/g;
 
+/** What is whole and cannot hold an open formula. */
+const WHOLE_MATH_OR_CODE = /(`+)[\s\S]*?\1|\$\$[\s\S]*?\$\$|\\\([\s\S]*?\\\)|\\\[[\s\S]*?\\\]/g;
+/** A formula that lacks its end; a lone dollar may as well be a price. */
+const OPEN_MATH = /(?:^|[^\\])(\$\$|\\\(|\\\[)(?:(?!\$\$|\\\(|\\\[)[\s\S])*$/;
+const MATH_END: Record<string, string> = { "$$": "$$", "\\(": "\\)", "\\[": "\\]" };
+
 /** The source of the last block with its open marks closed; the source itself where none is open. */
 export function heal(source: string): string {
+  const formula = healMath(source);
+  if (formula !== null) return formula;
   const start = source.lastIndexOf("\n\n") + 1;
   const tail = source.slice(start).replace(/^\n/, "");
   const head = source.slice(0, source.length - tail.length);
   const row = TABLE_HEAD.exec(tail)?.[1];
   if (row !== undefined) return head + asTable(row.trimEnd());
   return head + close(tail.replace(BARE_MARK, "").replace(OPEN_LINK, "$1"));
+}
+
+/** The source with its open formula closed and marked as unfinished; null where none is open. */
+function healMath(source: string): string | null {
+  const masked = source.replace(WHOLE_MATH_OR_CODE, (whole) => "x".repeat(whole.length));
+  const open = OPEN_MATH.exec(masked);
+  const mark = open?.[1];
+  if (!open || mark === undefined) return null;
+  const at = open.index + open[0].indexOf(mark);
+  // Half an end mark is no part of the formula.
+  const tex = source.slice(at + mark.length).replace(/[\\$]$/, "").trimEnd();
+  if (tex === "") return source.slice(0, at).trimEnd();
+  return `${source.slice(0, at)}${mark}${tex}${UNFINISHED}${MATH_END[mark] ?? ""}`;
 }
 
 function asTable(row: string): string {

@@ -2,6 +2,7 @@
 
 import MarkdownIt, { type Env, type StateInline, type Token } from "markdown-it";
 import { safeUrl } from "./links";
+import { addMath } from "./math";
 
 /** What one parse learns and a later one needs: the link definitions of the same text. */
 export type Definitions = Env;
@@ -9,6 +10,7 @@ export type Definitions = Env;
 // Raw HTML is off, so it is shown as it was written: `Vec<T>` in a sentence stays readable.
 const parser = new MarkdownIt({ html: false, linkify: true });
 parser.validateLink = (address) => safeUrl(address) !== null;
+addMath(parser);
 // Only whole addresses become links: `readme.md` and `1.0.is` are no web sites.
 parser.linkify.set({ fuzzyLink: false, fuzzyEmail: false, fuzzyIP: false });
 

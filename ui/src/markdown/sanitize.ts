@@ -22,7 +22,7 @@ const config: Config & { RETURN_DOM_FRAGMENT: true } = {
 };
 
 /** Classes that the parser writes; any other would borrow the look of the window. */
-const CLASS = /^(?:language-[\w+#.-]+|align-(?:left|center|right))$/;
+const CLASS = /^(?:language-[\w+#.-]+|align-(?:left|center|right)|math-(?:inline|block))$/;
 
 // An instance of its own, so that its rules are nobody else's.
 const purifier = DOMPurify(window);

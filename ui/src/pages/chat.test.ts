@@ -2,29 +2,38 @@ import { flushSync, mount, unmount } from "svelte";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { words } from "../i18n/index.svelte";
 import { render } from "../markdown/render";
-import { Conversation } from "../stores/conversation.svelte";
+import type { Conversation } from "../stores/conversation.svelte";
+import { Conversations } from "../stores/conversations.svelte";
 import { LinkPrompt } from "../stores/link.svelte";
 import { ModelStore } from "../stores/model.svelte";
-import { FakeBackend, atOnce, done, settle, snapshot, token } from "../test/backend";
-import Chat from "./Chat.svelte";
+import { Navigation } from "../stores/navigation.svelte";
+import { FakeBackend, atOnce, done, message, settle, snapshot, summary, switched, token, view } from "../test/backend";
+import ChatInTest from "../test/ChatInTest.svelte";
 
 vi.mock("../markdown/render", { spy: true });
 
 let backend: FakeBackend;
+let conversations: Conversations;
 let conversation: Conversation;
+let navigation: Navigation;
 let page: object;
 
 beforeEach(async () => {
   words.language = "en";
   backend = new FakeBackend();
-  conversation = new Conversation(backend, atOnce);
+  conversations = new Conversations(backend, atOnce);
+  conversation = conversations.current;
+  navigation = new Navigation();
   const model = new ModelStore(backend);
-  page = mount(Chat, { target: document.body, props: { conversation, links: new LinkPrompt(backend), model } });
-  await model.follow();
-  flushSync();
+  page = mount(ChatInTest, { target: document.body, props: { conversations, links: new LinkPrompt(backend), model, navigation } });
+  await Promise.all([model.follow(), conversations.follow()]);
+  await update();
 });
 
-afterEach(() => unmount(page));
+afterEach(async () => {
+  await unmount(page);
+  document.body.replaceChildren();
+});
 
 function all(testid: string): HTMLElement[] {
   return [...document.querySelectorAll<HTMLElement>(`[data-testid="${testid}"]`)];
@@ -43,8 +52,11 @@ async function ask(text: string): Promise<void> {
 }
 
 async function update(): Promise<void> {
-  await settle();
-  flushSync();
+  // Once for what happened, once for the sizes that the list asks for.
+  for (let turn = 0; turn < 3; turn += 1) {
+    await settle();
+    flushSync();
+  }
 }
 
 async function press(key: string, init: KeyboardEventInit = {}): Promise<void> {
@@ -62,7 +74,7 @@ describe("the chat page", () => {
 
   it("shows an answer as it grows and how it went", async () => {
     await ask("Hello?");
-    expect(one("message-user").textContent).toBe("Hello?");
+    expect(one("question-text").textContent).toBe("Hello?");
     expect(one("message-assistant").dataset["state"]).toBe("streaming");
     backend.emit(token("Hello **you**"));
     await update();
@@ -95,7 +107,7 @@ describe("the chat page", () => {
     one("retry").click();
     await update();
     expect(all("problem")).toHaveLength(0);
-    expect(backend.requests).toHaveLength(2);
+    expect(backend.asked).toHaveLength(2);
     expect(document.activeElement).toBe(one("composer"));
   });
 
@@ -125,11 +137,11 @@ describe("the chat page", () => {
     document.querySelector<HTMLElement>("[data-url]")?.click();
     await update();
     await press("Escape");
-    expect(backend.stops).toBe(0);
+    expect(backend.stopped).toEqual([]);
     one("link-cancel").click();
     await update();
     await press("Escape");
-    expect(backend.stops).toBe(1);
+    expect(backend.stopped).toEqual([1]);
   });
 
   it("starts a new chat with Ctrl+N", async () => {
@@ -209,7 +221,127 @@ describe("the chat page", () => {
   it("speaks French", async () => {
     words.language = "fr";
     await update();
-    expect(one("new-chat").textContent).toContain("Nouvelle discussion");
+    expect(one("new-chat").getAttribute("aria-label")).toBe("Nouvelle discussion");
     expect(one("send").textContent).toContain("Envoyer");
+  });
+
+  it("asks for another answer, and goes back and forth between the two", async () => {
+    const question = message(1, "user", "One?");
+    const [first, second] = [2, 3].map((id) => message(id, "assistant", `answer ${id}`, { siblings: [2, 3] }));
+    if (!first || !second) throw new Error("two answers");
+    backend.views.set(4, view(4, [question, first]));
+    conversation.show(view(4, [question, second]));
+    await update();
+    expect(one("branches").textContent).toContain("2/2");
+    one("previous-version").click();
+    await update();
+    expect(one("answer-text").textContent?.trim()).toBe("answer 2");
+    expect(one("branches").textContent).toContain("1/2");
+    one("regenerate").click();
+    await update();
+    expect(backend.asked).toEqual(["regenerate 4 2"]);
+  });
+
+  it("lets a question be said in other words", async () => {
+    await ask("Helo?");
+    backend.emit(token("Yes."), done());
+    await update();
+    one("edit").click();
+    await update();
+    const field = one("edit-field") as HTMLTextAreaElement;
+    expect(field.value).toBe("Helo?");
+    field.value = "Hello?";
+    field.dispatchEvent(new InputEvent("input", { bubbles: true }));
+    await update();
+    expect(field.value).toBe("Hello?");
+    await press("Enter");
+    expect(backend.asked.at(-1)).toMatch(/^edit 1 \d+ Hello\?$/);
+    expect(document.activeElement).toBe(one("composer"));
+  });
+
+  it("marks the place where the answer changed its profile, and is read out whole", async () => {
+    await ask("Hello?");
+    backend.emit(token("Once"), switched("cpu_fallback", 4), token(" more"));
+    await update();
+    expect(one("notice-switched").dataset["profile"]).toBe("cpu_fallback");
+    expect(one("notice-switched").textContent).toContain("overload");
+  });
+
+  it("shows no more nodes for ten thousand messages than a screen takes", async () => {
+    const messages = Array.from({ length: 10_000 }, (_, index) =>
+      message(index + 1, index % 2 === 0 ? "user" : "assistant", `message ${index}`));
+    conversation.show(view(4, messages));
+    await update();
+    expect(document.querySelectorAll("article").length).toBeGreaterThan(2);
+    expect(document.querySelectorAll("article").length).toBeLessThan(60);
+  });
+
+  it("renames a conversation in its place", async () => {
+    conversations.list = [summary(1, { title: "Old" })];
+    await update();
+    document.querySelector<HTMLElement>("[data-row]")?.dispatchEvent(new MouseEvent("dblclick", { bubbles: true }));
+    await update();
+    const field = one("rename") as HTMLInputElement;
+    expect(document.activeElement).toBe(field);
+    field.value = "New";
+    await press("Enter");
+    expect(one("conversation").textContent?.trim()).toBe("New");
+  });
+
+  it("deletes with the Delete key and takes it back", async () => {
+    conversations.list = [summary(1, { title: "Old" })];
+    await update();
+    document.querySelector<HTMLElement>("[data-row]")?.focus();
+    await press("Delete");
+    expect(all("conversation")).toHaveLength(0);
+    expect(one("toast-deleted").textContent).toContain("“Old” was deleted");
+    one("undo").click();
+    await update();
+    expect(one("conversation").textContent?.trim()).toBe("Back");
+  });
+
+  it("shows what a search found as text", async () => {
+    conversations.list = [summary(1, { title: "About <b>" })];
+    conversations.query = "b";
+    conversations.hits = [
+      {
+        conversation: summary(1, { title: "About <b>" }),
+        title: [{ text: "About <", found: false }, { text: "b", found: true }, { text: ">", found: false }],
+        message: 5,
+        snippet: [{ text: "<img src=x>", found: false }],
+      },
+    ];
+    await update();
+    expect(one("search-hit").querySelector("mark")?.textContent).toBe("b");
+    expect(one("search-hit").querySelector("img")).toBeNull();
+    expect(one("search-hit").textContent).toContain("<img src=x>");
+  });
+
+  it("tells what happened to damaged conversations until it is dismissed", async () => {
+    conversations.notice = { type: "restored", backup_ms: 0, kept_as: "conversations.damaged-1.db" };
+    await update();
+    expect(one("store-notice").textContent).toContain("conversations.damaged-1.db");
+    one("dismiss-store-notice").click();
+    await update();
+    expect(all("store-notice")).toHaveLength(0);
+  });
+
+  it("keeps instructions and sampling with the conversation", async () => {
+    one("conversation-settings").click();
+    await update();
+    const prompt = one("system-prompt") as HTMLTextAreaElement;
+    prompt.value = "Be brief.";
+    prompt.dispatchEvent(new InputEvent("input", { bubbles: true }));
+    const seed = one("seed") as HTMLInputElement;
+    seed.value = "-1";
+    seed.dispatchEvent(new Event("change", { bubbles: true }));
+    await update();
+    expect(seed.getAttribute("aria-invalid")).toBe("true");
+    seed.value = "7";
+    seed.dispatchEvent(new Event("change", { bubbles: true }));
+    one("settings-done").click();
+    await update();
+    expect(backend.settings).toMatchObject({ system_prompt: "Be brief.", seed: 7, temperature: null });
+    expect(navigation.dialog).toBeNull();
   });
 });

@@ -1,13 +1,14 @@
-import { beforeEach, describe, expect, it } from "vitest";
-import { FakeBackend, atOnce, done, settle, token } from "../test/backend";
-import { Conversation, toMessages } from "./conversation.svelte";
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import { FakeBackend, atOnce, done, message, settle, token, view } from "../test/backend";
+import { Answer } from "./answer.svelte";
+import { Conversation, Question } from "./conversation.svelte";
 
 let backend: FakeBackend;
 let conversation: Conversation;
 
 beforeEach(() => {
   backend = new FakeBackend();
-  conversation = new Conversation(backend, atOnce);
+  conversation = new Conversation(backend, undefined, atOnce);
 });
 
 async function ask(text: string): Promise<void> {
@@ -16,65 +17,69 @@ async function ask(text: string): Promise<void> {
   await settle();
 }
 
+function question(at: number): Question {
+  const turn = conversation.turns[at];
+  if (!(turn instanceof Question)) throw new Error(`turn ${at} is no question`);
+  return turn;
+}
+
+function answer(at: number): Answer {
+  const turn = conversation.turns[at];
+  if (!(turn instanceof Answer)) throw new Error(`turn ${at} is no answer`);
+  return turn;
+}
+
 describe("a conversation", () => {
-  it("sends the draft with everything said before", async () => {
+  it("begins with the first message and goes on in the same place", async () => {
     await ask("  First?  ");
     backend.emit(token("Yes."), done());
     await ask("Second?");
     expect(conversation.draft).toBe("");
-    expect(backend.requests.at(-1)?.messages).toEqual([
-      { role: "user", content: "First?" },
-      { role: "assistant", content: "Yes." },
-      { role: "user", content: "Second?" },
-    ]);
+    expect(backend.asked).toEqual(["ask null First?", "ask 1 Second?"]);
+    expect(conversation.turns).toHaveLength(4);
   });
 
   it("sends no blank draft", async () => {
     await ask(" \n ");
     expect(conversation.turns).toHaveLength(0);
-    expect(backend.requests).toHaveLength(0);
+    expect(backend.asked).toHaveLength(0);
   });
 
   it("keeps a draft that is sent while an answer is being written", async () => {
     await ask("One?");
     await ask("Two?");
     expect(conversation.draft).toBe("Two?");
-    expect(backend.requests).toHaveLength(1);
+    expect(backend.asked).toHaveLength(1);
   });
 
-  it("shows a refused question as a failed answer, and takes the next one", async () => {
-    backend.refusal = { code: "no_model", message: "There is no model." };
+  it("shows a refused question as a failed answer, and asks it again", async () => {
+    backend.refusal = { code: "store_failed", message: "The disk is full." };
     await ask("One?");
     expect(conversation.last).toMatchObject({ state: "failed" });
-    expect(conversation.last?.problem?.code).toBe("no_model");
+    expect(conversation.last?.problem?.code).toBe("store_failed");
     backend.refusal = null;
-    await ask("Two?");
+    conversation.retry();
+    await settle();
     backend.emit(token("Here."), done());
+    expect(backend.asked).toEqual(["ask null One?", "ask null One?"]);
+    expect(conversation.turns).toHaveLength(2);
     expect(conversation.last).toMatchObject({ state: "done", text: "Here." });
   });
 
   it("shows a rejection that is no problem as an internal error with its words", async () => {
-    backend.refusal = "command answer not found";
+    backend.refusal = "command ask not found";
     await ask("One?");
-    expect(conversation.last?.problem).toMatchObject({ code: "protocol", details: "command answer not found" });
+    expect(conversation.last?.problem).toMatchObject({ code: "protocol", details: "command ask not found" });
   });
 
-  it("works again after the model's process died", async () => {
+  it("asks again in place of an answer that failed", async () => {
     await ask("One?");
-    backend.emit(token("Half an"), { type: "failed", code: "worker_killed", message: "SIGKILL" });
-    expect(conversation.answering).toBe(false);
-    await ask("Two?");
-    backend.emit(token("Whole."), done());
-    expect(conversation.last).toMatchObject({ state: "done", text: "Whole." });
-  });
-
-  it("asks the last question again in place of the failed answer", async () => {
-    await ask("One?");
+    const { id } = answer(1);
     backend.emit(token("Half"), { type: "failed", code: "worker_crashed", message: "" });
     conversation.retry();
     await settle();
     expect(conversation.turns).toHaveLength(2);
-    expect(backend.requests.at(-1)?.messages).toEqual([{ role: "user", content: "One?" }]);
+    expect(backend.asked.at(-1)).toBe(`regenerate 1 ${id}`);
   });
 
   it("retries nothing that did not fail", async () => {
@@ -82,17 +87,77 @@ describe("a conversation", () => {
     backend.emit(done());
     conversation.retry();
     await settle();
-    expect(backend.requests).toHaveLength(1);
+    expect(backend.asked).toHaveLength(1);
+  });
+
+  it("asks for another answer and leaves what followed the old one", async () => {
+    await ask("One?");
+    backend.emit(done());
+    await ask("Two?");
+    backend.emit(done());
+    const { id } = answer(1);
+    conversation.regenerate(answer(1));
+    await settle();
+    expect(backend.asked.at(-1)).toBe(`regenerate 1 ${id}`);
+    expect(conversation.turns.map(({ role }) => role)).toEqual(["user", "assistant"]);
+  });
+
+  it("says a question in other words and leaves what followed it", async () => {
+    await ask("One?");
+    backend.emit(done());
+    const { id } = question(0);
+    conversation.edit(question(0), "  Uno?  ");
+    await settle();
+    expect(backend.asked.at(-1)).toBe(`edit 1 ${id} Uno?`);
+    expect(question(0).text).toBe("Uno?");
+    expect(conversation.last?.streaming).toBe(true);
+  });
+
+  it("changes nothing while an answer is being written", async () => {
+    await ask("One?");
+    conversation.edit(question(0), "Uno?");
+    conversation.regenerate(answer(1));
+    await conversation.chooseBeside(answer(1), -1);
+    expect(backend.asked).toHaveLength(1);
+  });
+
+  it("shows the version beside a message, and keeps the turns that are in both", async () => {
+    const [asked, first] = [message(1, "user", "One?"), message(2, "assistant", "1", { siblings: [2, 3] })];
+    const second = message(3, "assistant", "one", { siblings: [2, 3] });
+    backend.views.set(9, view(9, [asked, second]));
+    conversation.show(view(9, [asked, first]));
+    const kept = conversation.turns[0];
+    await conversation.chooseBeside(answer(1), 1);
+    expect(answer(1)).toMatchObject({ id: 3, text: "one" });
+    expect(conversation.turns[0]).toBe(kept);
+    await conversation.chooseBeside(answer(1), 1);
+    expect(answer(1).id, "there is no further one").toBe(3);
+  });
+
+  it("watches an answer that is being written when it is opened", async () => {
+    conversation.show(view(4, [message(1, "user", "One?"), message(2, "assistant", "Ha", { state: "streaming" })]));
+    expect(backend.watched).toEqual([4]);
+    backend.emit({ type: "snapshot", message: message(2, "assistant", "Half", { state: "streaming" }) }, token(" and half"), done());
+    expect(conversation.last).toMatchObject({ text: "Half and half", state: "done" });
   });
 
   it("asks for a stop once and shows that it waits for it", async () => {
     await ask("One?");
     await Promise.all([conversation.stop(), conversation.stop()]);
-    expect(backend.stops).toBe(1);
+    expect(backend.stopped).toEqual([1]);
     expect(conversation.stopping).toBe(true);
     backend.emit(done({ stop: "cancelled" }));
     expect(conversation.stopping).toBe(false);
-    expect(conversation.last).toMatchObject({ state: "done", stop: "cancelled" });
+    expect(conversation.last).toMatchObject({ state: "stopped", stop: "cancelled" });
+  });
+
+  it("stops an answer that the store did not know yet as soon as it does", async () => {
+    conversation.draft = "One?";
+    conversation.send();
+    void conversation.stop();
+    expect(backend.stopped).toEqual([]);
+    await settle();
+    expect(backend.stopped).toEqual([1]);
   });
 
   it("lets the user ask for a stop again when the first one failed", async () => {
@@ -101,53 +166,49 @@ describe("a conversation", () => {
     await conversation.stop();
     expect(conversation.stopping).toBe(false);
     await conversation.stop();
-    expect(backend.stops).toBe(2);
+    expect(backend.stopped).toHaveLength(2);
   });
 
   it("does not stop what is not running", async () => {
     await conversation.stop();
-    expect(backend.stops).toBe(0);
+    expect(backend.stopped).toEqual([]);
   });
 
-  it("starts anew at once, and asks only when the old answer has ended", async () => {
-    await ask("Old?");
-    conversation.draft = "a draft";
-    conversation.startNew();
-    expect(conversation.turns).toHaveLength(0);
-    expect(conversation.draft).toBe("a draft");
-    expect(backend.stops).toBe(1);
-    await ask("New?");
-    expect(backend.requests).toHaveLength(1);
-    backend.emit(token("late"), done({ stop: "cancelled" }));
-    await settle();
-    expect(backend.requests).toHaveLength(2);
-    expect(backend.requests[1]?.messages).toEqual([{ role: "user", content: "New?" }]);
-    expect(conversation.last?.text).toBe("");
-  });
-
-  it("never asks a question that was stopped before its turn came", async () => {
-    await ask("Old?");
-    conversation.startNew();
-    await ask("New?");
-    await conversation.stop();
-    backend.emit(done({ stop: "cancelled" }));
-    await settle();
-    expect(backend.requests).toHaveLength(1);
-    expect(conversation.last).toMatchObject({ state: "done", stop: "cancelled" });
-  });
-});
-
-describe("the messages for the model", () => {
-  it("keep speakers taking turns when an answer never began", async () => {
+  it("leaves an answer to itself when another conversation is shown", async () => {
     await ask("One?");
-    backend.emit({ type: "failed", code: "load_failed", message: "" });
-    await ask("Two?");
-    expect(toMessages(conversation.turns)).toEqual([{ role: "user", content: "One?\n\nTwo?" }]);
+    conversation.show(view(5, [message(8, "user", "Elsewhere")]));
+    backend.emit(token("late"), done());
+    expect(conversation.turns).toHaveLength(1);
+    expect(conversation.id).toBe(5);
   });
 
-  it("keep what an answer said before it failed", async () => {
+  it("keeps a draft a moment after the last key, and at once when it is left", async () => {
+    vi.useFakeTimers();
+    conversation.show(view(3));
+    conversation.draft = "a";
+    conversation.draft = "ab";
+    expect(backend.drafts).toEqual([]);
+    vi.runAllTimers();
+    expect(backend.drafts).toEqual([[3, "ab"]]);
+    conversation.draft = "abc";
+    conversation.show(null);
+    expect(backend.drafts).toEqual([[3, "ab"], [3, "abc"]]);
+    vi.useRealTimers();
+  });
+
+  it("puts settings back that could not be kept", async () => {
+    backend.failure = { code: "store_failed", message: "" };
+    await conversation.setSettings({ ...conversation.settings, temperature: 1 });
+    expect(conversation.settings.temperature).toBeNull();
+    expect(conversation.problem?.code).toBe("store_failed");
+  });
+
+  it("knows how much of the context it takes", async () => {
+    expect(conversation.tokensUsed).toBeNull();
     await ask("One?");
-    backend.emit(token("Half"), { type: "failed", code: "worker_crashed", message: "" });
-    expect(toMessages(conversation.turns).at(-1)).toEqual({ role: "assistant", content: "Half" });
+    backend.emit({ type: "prompt", done: 40, total: 40, dropped_turns: 0 }, token("a"));
+    expect(conversation.tokensUsed).toBe(41);
+    backend.emit(done({ prompt_tokens: 40, tokens: 12 }));
+    expect(conversation.tokensUsed).toBe(52);
   });
 });

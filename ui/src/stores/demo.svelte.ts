@@ -1,6 +1,6 @@
 import type { MonitorBackend } from "../ipc/monitor";
 import { toProblem } from "../ipc/problem";
-import type { Demo, DemoName, GpuPast, Problem, SwitchEntry } from "../ipc/wire";
+import type { Demo, DemoName, GpuPast, Problem, DecisionEntry } from "../ipc/wire";
 
 /** How many seconds of the recording pass in one. */
 export const SPEEDS = [1, 10, 60] as const;
@@ -18,7 +18,7 @@ export class DemoStore {
   readonly length: number = $derived(this.demo?.past.unix_ms.at(-1) ?? 0);
   /** What has been played so far. */
   readonly past: GpuPast | null = $derived.by(() => (this.demo ? until(this.demo.past, this.at) : null));
-  readonly switches: SwitchEntry[] = $derived(this.demo?.switches.filter((entry) => entry.unix_ms <= this.at) ?? []);
+  readonly switches: DecisionEntry[] = $derived(this.demo?.switches.filter((entry) => entry.unix_ms <= this.at) ?? []);
 
   constructor(private readonly backend: MonitorBackend) {}
 

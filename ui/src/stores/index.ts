@@ -3,16 +3,18 @@
 import { backend } from "../ipc/client";
 import { monitorBackend } from "../ipc/monitor";
 import { settingsBackend } from "../ipc/settings";
-import { Conversation } from "./conversation.svelte";
+import { Conversations } from "./conversations.svelte";
 import { DemoStore } from "./demo.svelte";
 import { LinkPrompt } from "./link.svelte";
 import { ModelStore } from "./model.svelte";
 import { MonitorStore } from "./monitor.svelte";
+import { Navigation } from "./navigation.svelte";
 import { SettingsStore } from "./settings.svelte";
 
-export const conversation = new Conversation(backend);
+export const conversations = new Conversations(backend);
 export const links = new LinkPrompt(backend);
 export const model = new ModelStore(backend);
 export const settings = new SettingsStore(settingsBackend);
 export const monitor = new MonitorStore(monitorBackend);
 export const demo = new DemoStore(monitorBackend);
+export const navigation = new Navigation();

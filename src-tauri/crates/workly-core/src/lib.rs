@@ -21,5 +21,6 @@ pub mod switch_plan;
 pub mod text;
 pub mod thresholds;
 pub mod wire;
+pub mod wire_chat;
 pub mod wire_monitor;
 pub mod wire_settings;

@@ -53,6 +53,14 @@ pub enum ProblemCode {
     GpuUnreadable,
     /// The work was called off.
     Cancelled,
+    /// A conversation or message is no longer there.
+    ConversationMissing,
+    /// An answer of this conversation is still being written.
+    AnswerRunning,
+    /// A conversation could not be read or kept.
+    StoreFailed,
+    /// A file could not be written where the user wanted it.
+    ExportFailed,
 }
 
 impl ProblemCode {

@@ -13,6 +13,7 @@ use crate::problem::{Problem, ProblemCode};
 use crate::profile::{Profile, ProfileChoice};
 use crate::sampling::Sampling;
 use crate::settings::OverrideWish;
+use crate::wire_chat::{self, CONVERSATION_CHANGED};
 use crate::wire_monitor;
 use crate::wire_settings::{self, SETTINGS_CHANGED};
 
@@ -247,10 +248,14 @@ pub fn typescript() -> String {
     let mut source = format!(
         "// Generated from workly-core by `cargo xtask types`. Do not edit.\n\n\
          export const MODEL_CHANGED = \"{MODEL_CHANGED}\";\n\
-         export const SETTINGS_CHANGED = \"{SETTINGS_CHANGED}\";\n"
+         export const SETTINGS_CHANGED = \"{SETTINGS_CHANGED}\";\n\
+         export const CONVERSATION_CHANGED = \"{CONVERSATION_CHANGED}\";\n"
     );
-    let declarations =
-        declarations.into_iter().chain(wire_settings::declarations(&config)).chain(wire_monitor::declarations(&config));
+    let declarations = declarations
+        .into_iter()
+        .chain(wire_chat::declarations(&config))
+        .chain(wire_settings::declarations(&config))
+        .chain(wire_monitor::declarations(&config));
     for declaration in declarations {
         source.push_str("\nexport ");
         source.push_str(&declaration);

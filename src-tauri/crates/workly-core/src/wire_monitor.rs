@@ -128,7 +128,7 @@ impl GpuPast {
 
 /// A decision that moved the model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
-pub struct SwitchEntry {
+pub struct DecisionEntry {
     /// When, milliseconds since 1970.
     #[ts(type = "number")]
     pub unix_ms: u64,
@@ -155,7 +155,7 @@ pub enum MonitorUpdate {
         /// The last hour.
         past: GpuPast,
         /// The decisions, oldest first.
-        switches: Vec<SwitchEntry>,
+        switches: Vec<DecisionEntry>,
     },
     /// The card was looked at.
     Reading {
@@ -167,7 +167,7 @@ pub enum MonitorUpdate {
     /// The model moved.
     Switched {
         /// The decision.
-        entry: SwitchEntry,
+        entry: DecisionEntry,
     },
 }
 
@@ -194,7 +194,7 @@ pub struct Demo {
     /// The whole of it; times count from 0.
     pub past: GpuPast,
     /// What Workly does; times count from 0.
-    pub switches: Vec<SwitchEntry>,
+    pub switches: Vec<DecisionEntry>,
     /// How often the thresholds alone would have switched.
     pub switches_by_table: u32,
     /// The thresholds it is played with.
@@ -211,7 +211,7 @@ pub(crate) fn declarations(config: &Config) -> Vec<String> {
         GpuProblem::decl(config),
         GpuView::decl(config),
         GpuPast::decl(config),
-        SwitchEntry::decl(config),
+        DecisionEntry::decl(config),
         MonitorUpdate::decl(config),
         DemoName::decl(config),
         Demo::decl(config),

@@ -5,6 +5,7 @@
 pub mod arguments;
 mod bring_up;
 pub mod card;
+pub mod conversations;
 mod cpu;
 pub mod experience;
 mod launcher;

@@ -11,7 +11,8 @@ use crate::setup::{self, Purpose};
 use crate::shell;
 
 /// The tests that open a real window: a display server and a browser driver of their own, so they come last.
-const WINDOW_TESTS: &str = "package(workly) & (binary(window) | binary(panel) | binary(shell) | binary(produce))";
+const WINDOW_TESTS: &str =
+    "package(workly) & (binary(window) | binary(panel) | binary(chat) | binary(shell) | binary(produce))";
 
 /// A gate, by the name it has on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -1,0 +1,95 @@
+//! The kept conversations: list, open, change.
+#![expect(clippy::needless_pass_by_value, reason = "the shape in which Tauri passes arguments")]
+
+use workly_core::wire_chat::{ChatSnapshot, ConversationSettings, ConversationSummary, ConversationView, SearchHit};
+use workly_runtime::conversations::now_ms;
+
+use super::chat::OurChats;
+use crate::error::Answered;
+
+/// All the chat page needs to draw itself for the first time.
+#[tauri::command]
+pub(crate) async fn chat_snapshot(chats: OurChats<'_>) -> Answered<ChatSnapshot> {
+    chats.store().snapshot().await
+}
+
+/// One conversation, which is the open one from now on; without a number, the one that does not exist yet.
+#[tauri::command]
+pub(crate) async fn open_conversation(chats: OurChats<'_>, id: Option<i64>) -> Answered<Option<ConversationView>> {
+    let opened = chats.store().with(move |store| {
+        let view = id.map(|id| store.view(id)).transpose()?;
+        store.set_open(id)?;
+        Ok(view)
+    });
+    opened.await
+}
+
+/// Gives a conversation another title; an empty one goes back to its first words.
+#[tauri::command]
+pub(crate) async fn rename_conversation(chats: OurChats<'_>, id: i64, title: String) -> Answered<ConversationSummary> {
+    chats.store().with(move |store| store.rename(id, &title)).await
+}
+
+/// Deletes a conversation; it can be restored until Workly starts anew. An answer being written there is stopped.
+#[tauri::command]
+pub(crate) async fn delete_conversation(chats: OurChats<'_>, id: i64) -> Answered<()> {
+    chats.stop(id);
+    chats.store().with(move |store| store.delete(id, now_ms())).await
+}
+
+/// Brings a deleted conversation back.
+#[tauri::command]
+pub(crate) async fn restore_conversation(chats: OurChats<'_>, id: i64) -> Answered<ConversationSummary> {
+    chats.store().with(move |store| store.restore(id)).await
+}
+
+/// The conversations that hold every word of a query.
+#[tauri::command]
+pub(crate) async fn search_conversations(chats: OurChats<'_>, query: String) -> Answered<Vec<SearchHit>> {
+    chats.store().with(move |store| store.search(&query)).await
+}
+
+/// How the answers of a conversation are written from now on; without a number, of a new one, which is returned.
+#[tauri::command]
+pub(crate) async fn set_conversation_settings(
+    chats: OurChats<'_>,
+    id: Option<i64>,
+    settings: ConversationSettings,
+) -> Answered<ConversationSummary> {
+    settings.check()?;
+    let kept = chats.store().with(move |store| {
+        let id = if let Some(id) = id {
+            id
+        } else {
+            let id = store.create(now_ms())?;
+            store.set_open(Some(id))?;
+            id
+        };
+        store.set_settings(id, &settings)?;
+        store.summary(id)
+    });
+    kept.await
+}
+
+/// Keeps the message the user has begun to write.
+#[tauri::command]
+pub(crate) fn save_draft(chats: OurChats<'_>, conversation: Option<i64>, draft: String) {
+    chats.store().later(move |store| store.save_draft(conversation, &draft));
+}
+
+/// Chooses the branch that holds a message.
+#[tauri::command]
+pub(crate) async fn choose_branch(chats: OurChats<'_>, message: i64) -> Answered<ConversationView> {
+    let chosen = chats.store().with(move |store| {
+        let conversation = store.choose(message)?;
+        store.set_open(Some(conversation))?;
+        store.view(conversation)
+    });
+    chosen.await
+}
+
+/// The user has read what was said of the store.
+#[tauri::command]
+pub(crate) fn dismiss_store_notice(chats: OurChats<'_>) {
+    chats.store().dismiss_notice();
+}

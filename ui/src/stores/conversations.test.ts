@@ -1,0 +1,131 @@
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import { FakeBackend, atOnce, done, message, settle, summary, token, view } from "../test/backend";
+import { Conversations, UNDO_MS } from "./conversations.svelte";
+
+let backend: FakeBackend;
+let conversations: Conversations;
+
+beforeEach(async () => {
+  backend = new FakeBackend();
+  backend.chat = {
+    conversations: [summary(3), summary(2), summary(1)],
+    open: view(2, [message(20, "user", "Two")]),
+    draft: "a new one",
+    notice: null,
+  };
+  conversations = new Conversations(backend, atOnce);
+  await conversations.follow();
+});
+
+const ids = () => conversations.list.map(({ id }) => id);
+
+describe("the conversations", () => {
+  it("come back with the one that was open last", () => {
+    expect(ids()).toEqual([3, 2, 1]);
+    expect(conversations.current).toMatchObject({ id: 2 });
+    expect(conversations.current.turns).toHaveLength(1);
+  });
+
+  it("keep the draft of the next new one", async () => {
+    await conversations.open(null);
+    expect(conversations.current.draft).toBe("a new one");
+    conversations.current.draft = "a newer one";
+    await conversations.open(1);
+    expect(backend.drafts).toEqual([[null, "a newer one"]]);
+    await conversations.open(null);
+    expect(conversations.current.draft).toBe("a newer one");
+  });
+
+  it("take a new one up at the top, and the next new one begins empty", async () => {
+    await conversations.open(null);
+    conversations.current.draft = "Hello?";
+    conversations.current.send();
+    await settle();
+    backend.emit(token("Yes."), done());
+    backend.changeConversation(summary(9, { updated_ms: 99, title: "Hello?" }));
+    expect(ids()[0]).toBe(9);
+    await conversations.open(null);
+    expect(conversations.current.draft).toBe("");
+  });
+
+  it("open the one clicked last when answers come late", async () => {
+    let answer: (opened: ReturnType<typeof view>) => void = () => undefined;
+    const slow = new Promise<ReturnType<typeof view>>((resolve) => (answer = resolve));
+    backend.openConversation = (id) => (id === 1 ? slow : Promise.resolve(view(id ?? 0)));
+    const first = conversations.open(1);
+    await conversations.open(3);
+    answer(view(1));
+    await first;
+    expect(conversations.current.id).toBe(3);
+  });
+
+  it("are walked through in their order", async () => {
+    await conversations.openBeside(1);
+    expect(conversations.current.id).toBe(1);
+    await conversations.openBeside(1);
+    expect(conversations.current.id).toBe(1);
+    await conversations.openBeside(-1);
+    expect(conversations.current.id).toBe(2);
+  });
+
+  it("lose a deleted one, show the next, and get it back", async () => {
+    await conversations.remove(2);
+    expect(ids()).toEqual([3, 1]);
+    expect(conversations.current.id).toBe(1);
+    expect(conversations.deleted?.id).toBe(2);
+    backend.restoreConversation = async (id) => summary(id);
+    await conversations.undo();
+    expect(ids()).toEqual([3, 2, 1]);
+    expect(conversations.current.id).toBe(2);
+    expect(conversations.deleted).toBeNull();
+  });
+
+  it("offer to take a deletion back for a while", async () => {
+    vi.useFakeTimers();
+    await conversations.remove(3);
+    vi.advanceTimersByTime(UNDO_MS - 1);
+    expect(conversations.deleted).not.toBeNull();
+    vi.advanceTimersByTime(1);
+    expect(conversations.deleted).toBeNull();
+    vi.useRealTimers();
+  });
+
+  it("keep one that could not be deleted, and say why", async () => {
+    backend.failure = { code: "store_failed", message: "" };
+    await conversations.remove(3);
+    expect(ids()).toEqual([3, 2, 1]);
+    expect(conversations.problem?.code).toBe("store_failed");
+  });
+
+  it("are searched once the typing pauses, and an answer to an older query is dropped", async () => {
+    vi.useFakeTimers();
+    const queries: string[] = [];
+    const hit = { conversation: summary(1), title: [], message: null, snippet: [] };
+    backend.searchConversations = async (query?: string) => {
+      queries.push(query ?? "");
+      return [hit];
+    };
+    conversations.query = "g";
+    conversations.query = "gp";
+    await vi.runAllTimersAsync();
+    expect(queries).toEqual(["gp"]);
+    expect(conversations.hits).toHaveLength(1);
+    conversations.query = "";
+    expect(conversations.hits).toBeNull();
+    vi.useRealTimers();
+  });
+
+  it("open what was found at the message that holds it", async () => {
+    backend.views.set(1, view(1, [message(10, "user", "One")]));
+    await conversations.openHit({ conversation: summary(1), title: [], message: 10, snippet: [] });
+    expect(conversations.current).toMatchObject({ id: 1, sought: 10 });
+  });
+
+  it("tell why they could not be loaded", async () => {
+    backend.failure = { code: "store_failed", message: "" };
+    const broken = new Conversations(backend, atOnce);
+    await broken.follow();
+    expect(broken).toMatchObject({ loaded: true });
+    expect(broken.problem?.code).toBe("store_failed");
+  });
+});

@@ -133,10 +133,11 @@ fn set_up(app: &App, arguments: &Arguments) -> Result<(), Box<dyn std::error::Er
         std::io::Result::Ok((monitor, manager))
     })?;
     app.manage(monitor);
-    app.manage(Decisions::follow(&manager));
     app.manage(MonitorFeed::default());
     events::forward(app.handle().clone(), &manager);
-    let (chats, changes) = Chats::new(Conversations::open(places::data_dir()), manager.clone());
+    let store = Conversations::open(places::data_dir());
+    app.manage(Decisions::follow(&manager, store.clone()));
+    let (chats, changes) = Chats::new(store, manager.clone());
     events::forward_conversations(app.handle().clone(), changes);
     app.manage(chats);
     app.manage(manager);

@@ -157,6 +157,8 @@ export const en = {
         one: "1 older turn was left out: the context is full.",
         other: `${integer(turns)} older turns were left out: the context is full.`,
       }),
+    restarted: (token: number) => `At token ${integer(token)} the model's process was replaced; nothing is lost.`,
+    restartedShort: "restarted",
     switched: (profile: Profile, token: number) =>
       ({
         performance: `From token ${integer(token)} on the whole model runs on the GPU.`,

@@ -161,6 +161,8 @@ export const fr: Dictionary = {
         one: `${integer(turns)} échange ancien a été laissé de côté : le contexte est plein.`,
         other: `${integer(turns)} échanges anciens ont été laissés de côté : le contexte est plein.`,
       }),
+    restarted: (token) => `Au jeton ${integer(token)}, le processus du modèle a été remplacé ; rien n'est perdu.`,
+    restartedShort: "relancé",
     switched: (profile, token) =>
       ({
         performance: `À partir du jeton ${integer(token)}, tout le modèle est sur le GPU.`,

@@ -612,13 +612,13 @@ from: Profile,
  */
 to: Profile, 
 /**
- * Why, as a code or a sentence.
+ * Why, as a sentence with its numbers.
  */
 reason: string, 
 /**
- * The numbers behind it, such as `VRAM 93 %, others 5.1 GB`; empty where there are none.
+ * Why, as a code; empty where it has none.
  */
-numbers: string, 
+code: string, 
 /**
  * How it was carried out, in the wire's words; none where no answer moved.
  */

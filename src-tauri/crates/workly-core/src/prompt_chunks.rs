@@ -45,7 +45,7 @@ impl PromptChunks {
             return;
         }
         if seconds > SECONDS_PER_CHUNK {
-            self.size = (self.size / 2).max(1);
+            self.size = (self.size / 2).max(SMALLEST);
         } else if seconds < SECONDS_PER_CHUNK / 3.0 {
             self.size = (self.size * 2).min(LARGEST);
         }
@@ -84,6 +84,6 @@ mod tests {
         for _ in 0..20 {
             chunks.took(3.0);
         }
-        assert_eq!(chunks.size(), 1);
+        assert_eq!(chunks.size(), SMALLEST);
     }
 }

@@ -284,10 +284,10 @@ pub struct SwitchEntry {
     pub from: Profile,
     /// The profile after.
     pub to: Profile,
-    /// Why, as a code or a sentence.
+    /// Why, as a sentence with its numbers.
     pub reason: String,
-    /// The numbers behind it, such as `VRAM 93 %, others 5.1 GB`; empty where there are none.
-    pub numbers: String,
+    /// Why, as a code; empty where it has none.
+    pub code: String,
     /// How it was carried out, in the wire's words; none where no answer moved.
     pub strategy: Option<String>,
     /// Milliseconds without a token, where an answer moved.

@@ -367,7 +367,7 @@ fn the_switch_log_tells_the_newest_first() {
         from: Profile::Performance,
         to: Profile::Balanced,
         reason: "stress".to_owned(),
-        numbers: "VRAM 85 %".to_owned(),
+        code: "VRAM 85 %".to_owned(),
         strategy: None,
         gap_ms: Some(12.5),
     };

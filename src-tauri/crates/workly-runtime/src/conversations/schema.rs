@@ -74,7 +74,7 @@ CREATE TABLE switches (
     from_profile TEXT NOT NULL,
     to_profile TEXT NOT NULL,
     reason TEXT NOT NULL,
-    numbers TEXT NOT NULL,
+    code TEXT NOT NULL,
     strategy TEXT,
     gap_ms REAL
 ) STRICT;

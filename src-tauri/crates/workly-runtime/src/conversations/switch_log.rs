@@ -19,14 +19,14 @@ impl Store {
     pub fn record_switch(&mut self, entry: &SwitchEntry) -> Stored<()> {
         let transaction = self.connection.transaction()?;
         transaction.execute(
-            "INSERT INTO switches (at_ms, from_profile, to_profile, reason, numbers, strategy, gap_ms)
+            "INSERT INTO switches (at_ms, from_profile, to_profile, reason, code, strategy, gap_ms)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             params![
                 entry.at_ms,
                 entry.from.name(),
                 entry.to.name(),
                 entry.reason,
-                entry.numbers,
+                entry.code,
                 entry.strategy,
                 entry.gap_ms
             ],
@@ -43,7 +43,7 @@ impl Store {
     /// When the database cannot be read.
     pub fn switches(&self, limit: u32) -> Stored<Vec<SwitchEntry>> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT at_ms, from_profile, to_profile, reason, numbers, strategy, gap_ms FROM switches
+            "SELECT at_ms, from_profile, to_profile, reason, code, strategy, gap_ms FROM switches
              ORDER BY id DESC LIMIT ?1",
         )?;
         let rows = statement.query_map([limit], |row| {
@@ -53,7 +53,7 @@ impl Store {
                 from: profile(row.get(1)?),
                 to: profile(row.get(2)?),
                 reason: row.get(3)?,
-                numbers: row.get(4)?,
+                code: row.get(4)?,
                 strategy: row.get(5)?,
                 gap_ms: row.get(6)?,
             })

@@ -50,6 +50,14 @@ impl Reason {
         }
     }
 
+    /// Why, where it is known as more than a sentence.
+    pub(super) const fn code(&self) -> Option<policy::Reason> {
+        match self {
+            Self::Text(_) => None,
+            Self::Decided { switch, .. } => Some(switch.reason),
+        }
+    }
+
     pub(super) fn sentence(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),

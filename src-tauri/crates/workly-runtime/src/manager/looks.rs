@@ -149,6 +149,10 @@ impl Task {
         if let Some(why) = &mut self.why {
             why.blame(culprits);
         }
+        if let Some(reason) = self.made.as_mut().and_then(|made| made.reason.as_mut()) {
+            reason.blame(culprits);
+        }
+        self.tell_move_if_complete();
         if let Some(switch) = &mut self.switch {
             switch.reason.blame(culprits);
         }

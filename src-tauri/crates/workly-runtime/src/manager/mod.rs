@@ -18,10 +18,11 @@ mod task;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use workly_core::problem::Problem;
 use workly_core::profile::Profile;
 use workly_core::wire::{AnswerEvent, AnswerRequest, ModelSnapshot};
+use workly_core::wire_monitor::DecisionEntry;
 pub use workly_engine::worker::Patience;
 
 use crate::bring_up::{Progress, Site};
@@ -38,6 +39,7 @@ use task::{Order, Task};
 pub struct ModelManager {
     orders: mpsc::UnboundedSender<Order>,
     snapshot: watch::Receiver<ModelSnapshot>,
+    decisions: broadcast::Sender<DecisionEntry>,
 }
 
 /// An answer being written. Dropping it stops the answer.
@@ -67,17 +69,23 @@ impl ModelManager {
     ) -> Self {
         let (orders, received) = mpsc::unbounded_channel();
         let (publish, snapshot) = watch::channel(ModelSnapshot::default());
+        let decisions = broadcast::Sender::new(64);
         let (progress, _) = watch::channel(Progress::default());
         let launcher = Launcher::new(worker_program, patience);
         let experience = Experience::new(data_dir.as_deref());
         let site = Site { launcher, settings, experience, monitor, progress };
-        tokio::spawn(Task::new(site, received, publish).run());
-        Self { orders, snapshot }
+        tokio::spawn(Task::new(site, received, publish, decisions.clone()).run());
+        Self { orders, snapshot, decisions }
     }
 
     /// Watches what the manager is doing.
     pub fn snapshot(&self) -> watch::Receiver<ModelSnapshot> {
         self.snapshot.clone()
+    }
+
+    /// Follows where the model goes: its first place, and every move from then on, each once it was made.
+    pub fn decisions(&self) -> broadcast::Receiver<DecisionEntry> {
+        self.decisions.subscribe()
     }
 
     /// Loads the model, if it is not loaded already.

@@ -48,7 +48,10 @@ impl Task {
                 self.remembered_crashes(&pilot);
                 self.pilot = Some(pilot);
                 self.notice = notice;
+                let at = running.profile;
                 self.place(running);
+                self.last_profile = Some(at);
+                self.note_move(None, at, None);
                 if let Some(Setback::Died(end)) = fell_back {
                     self.charge(Place::Gpu, &end, unix_ms(), false);
                 }
@@ -332,6 +335,8 @@ impl Task {
         let Switch { to, plan, reason, strategy, decided, .. } = switch;
         let at = target.profile;
         let old = self.place(target);
+        let from = self.last_profile.replace(at).unwrap_or(at);
+        self.note_move(Some(from), at, Some(reason.clone()));
         let old_on_gpu = old.as_ref().map(|placed| placed.running.profile.uses_gpu());
         if let Some(answering) = &mut self.answering
             && let Some(parked) = &mut answering.parked

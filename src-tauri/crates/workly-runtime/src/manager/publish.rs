@@ -1,11 +1,47 @@
 //! What others see of the manager: a snapshot, made anew after everything that happens.
 
-use workly_core::wire::{ModelSnapshot, ModelState};
+use workly_core::profile::Profile;
+use workly_core::wire::{ModelSnapshot, ModelState, SwitchStrategy};
+use workly_core::wire_monitor::DecisionEntry;
 
+use super::handover::Reason;
 use super::task::Task;
 use crate::experience::unix_ms;
 
+/// A move that was made.
+pub(super) struct Made {
+    pub(super) unix_ms: u64,
+    pub(super) from: Option<Profile>,
+    pub(super) to: Profile,
+    pub(super) reason: Option<Reason>,
+    pub(super) strategy: Option<SwitchStrategy>,
+}
+
 impl Task {
+    /// Notes a move; it is told once those who caused it are named, or the next one follows.
+    pub(super) fn note_move(&mut self, from: Option<Profile>, to: Profile, reason: Option<Reason>) {
+        self.tell_move();
+        let strategy = self.strategy.filter(|_| from.is_some());
+        self.made = Some(Made { unix_ms: unix_ms(), from, to, reason, strategy });
+        self.tell_move_if_complete();
+    }
+
+    /// Tells of the last move, if its reason is complete by now.
+    pub(super) fn tell_move_if_complete(&mut self) {
+        let complete = |made: &Made| made.reason.as_ref().is_none_or(Reason::is_complete);
+        if self.made.as_ref().is_some_and(complete) {
+            self.tell_move();
+        }
+    }
+
+    fn tell_move(&mut self) {
+        let Some(Made { unix_ms, from, to, reason, strategy }) = self.made.take() else { return };
+        let sentence = reason.as_ref().map(Reason::sentence).filter(|sentence| !sentence.is_empty());
+        let reason = reason.as_ref().and_then(Reason::code);
+        // Nobody listening is no fault.
+        let _ = self.decisions.send(DecisionEntry { unix_ms, from, to, reason, sentence, strategy });
+    }
+
     /// Publishes the snapshot, if anything in it has changed.
     pub(super) fn publish(&self) {
         let now = self.describe();
@@ -30,7 +66,7 @@ impl Task {
             profile: placed.map(|running| running.profile).or(progress.profile.filter(|_| is_loading)),
             switching_to: self.switch.as_ref().map(|switch| switch.to).filter(|_| placed.is_some()),
             strategy: self.strategy,
-            why: self.why.as_ref().map(super::handover::Reason::sentence).filter(|why| !why.is_empty()),
+            why: self.why.as_ref().map(Reason::sentence).filter(|why| !why.is_empty()),
             plan: self.pilot.as_ref().and_then(|pilot| pilot.solved(settings)),
             choice: settings.profile,
             auto_switching: settings.auto_switching,

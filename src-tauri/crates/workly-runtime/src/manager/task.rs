@@ -8,13 +8,14 @@ use std::future::pending;
 use std::pin::Pin;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 use workly_core::crash_budget::CrashBudget;
 use workly_core::problem::{Problem, ProblemCode};
 use workly_core::profile::Profile;
 use workly_core::reading::ProcessUse;
 use workly_core::wire::{ModelSnapshot, SwitchStrategy};
+use workly_core::wire_monitor::DecisionEntry;
 use workly_engine::end::WorkerEnd;
 use workly_engine::protocol::{Command, Reply, ResumeRequest};
 use workly_engine::worker::{Call, CallEvent};
@@ -23,6 +24,7 @@ use super::answer::Answer;
 use super::handover::{Parked, Reason, StateFolder};
 use super::pilot::Pilot;
 use super::placed::{Gone, Leaving, Placed, Settling};
+use super::publish::Made;
 use super::standby::{Standby, StandbyNews};
 use super::switch::{self, Switch, SwitchNews};
 use crate::bring_up::{First, Progress, Setback, Site};
@@ -55,6 +57,9 @@ pub(crate) struct Task {
     progress: watch::Receiver<Progress>,
     pub(super) looks: watch::Receiver<monitor::Snapshot>,
     pub(super) snapshot: watch::Sender<ModelSnapshot>,
+    pub(super) decisions: broadcast::Sender<DecisionEntry>,
+    /// A move that was made and is told once its reason is complete.
+    pub(super) made: Option<Made>,
     /// The model is to be loaded, now or as soon as it can be.
     pub(super) wanted: bool,
     /// The loaded model gives way to another once no answer is being written.
@@ -64,6 +69,8 @@ pub(crate) struct Task {
     pub(super) pilot: Option<Pilot>,
     pub(super) running: Option<Placed>,
     pub(super) generation: u64,
+    /// Where the model was last, also while no worker runs.
+    pub(super) last_profile: Option<Profile>,
     pub(super) standby: Standby,
     pub(super) switch: Option<Switch>,
     pub(super) leaving: Leaving,
@@ -136,12 +143,15 @@ impl Task {
         site: Site,
         orders: mpsc::UnboundedReceiver<Order>,
         snapshot: watch::Sender<ModelSnapshot>,
+        decisions: broadcast::Sender<DecisionEntry>,
     ) -> Self {
         Self {
             orders,
             progress: site.progress.subscribe(),
             looks: site.monitor.subscribe(),
             snapshot,
+            decisions,
+            made: None,
             site,
             wanted: false,
             outdated: false,
@@ -149,6 +159,7 @@ impl Task {
             pilot: None,
             running: None,
             generation: 0,
+            last_profile: None,
             standby: Standby::new(),
             switch: None,
             leaving: Leaving::default(),

@@ -125,11 +125,11 @@ fn set_up(app: &App, arguments: &Arguments) -> Result<(), Box<dyn std::error::Er
     let resources = app.path().resource_dir().ok();
     let keeper = Arc::new(SettingsKeeper::open(arguments.model.clone(), resources));
     let (settings, watching) = (keeper.model_settings(), keeper.monitor_settings());
-    let program = places::worker_program()?;
+    let (program, data_dir) = (places::worker_program()?, places::data_dir());
     let (monitor, manager) = tauri::async_runtime::block_on(async {
         let monitor = Arc::new(Monitor::start(Sources::from_environment(), watching)?);
         let watched = Arc::clone(&monitor);
-        let manager = ModelManager::start(program, settings, Patience::default(), watched, places::data_dir());
+        let manager = ModelManager::start(program, settings, Patience::default(), watched, data_dir.as_deref());
         std::io::Result::Ok((monitor, manager))
     })?;
     app.manage(monitor);

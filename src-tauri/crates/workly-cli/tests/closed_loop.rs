@@ -167,7 +167,8 @@ fn a_game_sends_the_answer_to_the_cpu_and_it_comes_back_after_it() {
     let down = &switches[0];
     let reason = down["reason"].as_str().unwrap();
     assert!(reason.starts_with("cpu_fallback: VRAM ") && reason.contains("thegame"), "{reason}");
-    assert!(matches!(down["strategy"].as_str().unwrap(), "standby" | "emergency"), "{down}");
+    // The game fills the card, which is an emergency; a token in software takes longer than the 250 ms there are to save.
+    assert!(matches!(down["strategy"].as_str().unwrap(), "standby" | "emergency" | "replay"), "{down}");
     assert!(down["vram_released_ms"].as_f64().unwrap() > 0.0);
     assert_eq!(switches[1]["strategy"], "side_by_side");
     assert!(switches[1]["reason"].as_str().unwrap().starts_with("performance: others' VRAM "), "{:?}", switches[1]);

@@ -78,8 +78,9 @@ fn passed_around(workers: &mut [Worker; 2], request: &GenerateRequest, with_stat
     let mut id = 100;
     workers[at_work].tell(id, Command::Generate(request.clone()));
     loop {
-        // Two to five tokens with each worker, in an order that repeats only after a while.
-        let until = heard.tokens.len() + 2 + (handovers as usize * 7 % 11) % 4;
+        // Two to five tokens with each worker, in an order that repeats only after a while; one more is written when the
+        // handover is heard.
+        let until = heard.tokens.len() + 1 + (handovers as usize * 7 % 11) % 4;
         let state = folder.path().join(handovers.to_string());
         match listen(&mut workers[at_work], id, &mut heard, until, &state) {
             Ending::Done(generated) => {
@@ -185,8 +186,12 @@ fn a_switch_between_answers_takes_the_conversation_along() {
     let mut command = chat(&["--profile", "performance", "--gpu-layers", "1", "--max-tokens", "12", "--seed", "1"]);
     command.args(["--json", "--switch-at", "12:cpu_fallback", "--prompt", "Hello.", "--prompt", "And who are you?"]);
     let objects = objects(&run(command.env("GGML_VK_VISIBLE_DEVICES", "0"), 0));
-    assert_eq!(of_type(&objects, "done").len(), 2);
+    let ends = of_type(&objects, "done");
+    assert_eq!(ends.len(), 2);
     assert!(of_type(&objects, "error").is_empty());
+    // What was said before the switch is not computed again: only the end of the first answer and the new question are.
+    let of_first = ends[0]["prompt_tokens"].as_u64().unwrap();
+    assert!(ends[1]["cached_prompt_tokens"].as_u64().unwrap() >= of_first, "{ends:?}");
 }
 
 #[test]

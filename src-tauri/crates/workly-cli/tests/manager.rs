@@ -39,7 +39,7 @@ fn on_gpu(data: &Path) -> ModelManager {
         ..ModelSettings::new(model())
     };
     let monitor = Arc::new(Monitor::start(Sources::default(), MonitorSettings::default()).unwrap());
-    ModelManager::start(program(data), settings, Patience::default(), monitor, Some(data.to_path_buf()))
+    ModelManager::start(program(data), settings, Patience::default(), monitor, Some(data))
 }
 
 fn request(text: &str, tokens: u32) -> AnswerRequest {
@@ -103,7 +103,7 @@ async fn what_two_workers_wrote_is_one_sequence_that_a_third_accepts() {
     let switcher = manager.clone();
     let (mut ids, mut places) = (Vec::new(), Vec::new());
     let text = "Tell a story of a lighthouse.";
-    hear(manager.answer(request(text, 80)), |index, id, profile| {
+    hear(manager.answer(request(text, 260)), |index, id, profile| {
         assert_eq!(index as usize, ids.len(), "a token was lost or said twice");
         ids.push(id);
         places.push(profile);
@@ -139,8 +139,8 @@ async fn what_two_workers_wrote_is_one_sequence_that_a_third_accepts() {
             _ => {}
         }
     }
-    let mut agrees = 0;
-    for (request_id, end) in (3..).zip((8..ids.len()).step_by(4)) {
+    let (mut asked, mut agrees) = (0, 0);
+    for (request_id, end) in (3..).zip((8..ids.len()).step_by(12)) {
         let answer = workly_engine::protocol::UnfinishedAnswer {
             history: prompt.iter().chain(&ids[..end]).copied().collect(),
             prompt_tokens: prompt.len() as u32,
@@ -156,6 +156,7 @@ async fn what_two_workers_wrote_is_one_sequence_that_a_third_accepts() {
             match third.hear().reply {
                 Reply::Token { index, id, .. } => {
                     assert_eq!(index as usize, end);
+                    asked += 1;
                     agrees += usize::from(id == ids[end]);
                 }
                 Reply::Done(done) => {
@@ -167,7 +168,7 @@ async fn what_two_workers_wrote_is_one_sequence_that_a_third_accepts() {
             }
         }
     }
-    assert!(agrees >= 15, "of 18 tokens asked for again only {agrees} are the same");
+    assert!(asked >= 20 && agrees * 10 >= asked * 8, "of {asked} tokens asked for again only {agrees} are the same");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -61,6 +61,16 @@ pub enum Command {
         /// A private file that does not exist yet.
         state: PathBuf,
     },
+    /// Save the KV cache of the conversation to the file, between two answers.
+    Save {
+        /// A private file that does not exist yet.
+        state: PathBuf,
+    },
+    /// Take a saved KV cache over, so that the next answer need not compute what was said before.
+    Restore {
+        /// The file.
+        state: PathBuf,
+    },
     /// Stop the command of this id; that command's final reply tells the rest.
     Cancel {
         /// Id of the request to stop.
@@ -229,6 +239,16 @@ pub enum Reply {
         /// Milliseconds that saving took.
         saved_in_ms: f64,
     },
+    /// The KV cache was saved.
+    Saved {
+        /// Bytes; `None` where there was nothing to save, or it could not be saved.
+        state_bytes: Option<u64>,
+    },
+    /// A saved KV cache was taken over.
+    Restored {
+        /// Tokens in it; 0 where it does not fit.
+        tokens: u32,
+    },
     /// Answer to a ping.
     Pong,
     /// The command failed; the worker goes on.
@@ -245,6 +265,8 @@ impl Reply {
             | Self::Unloaded
             | Self::Done(_)
             | Self::HandedOver { .. }
+            | Self::Saved { .. }
+            | Self::Restored { .. }
             | Self::Pong
             | Self::Failed(_) => true,
             Self::Hello { .. }

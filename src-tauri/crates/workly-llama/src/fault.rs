@@ -25,6 +25,7 @@ mod on_demand {
         Ok(())
     }
 
+    #[expect(clippy::exit, reason = "a fault that is asked for")]
     pub(super) fn strikes(point: FaultPoint) -> bool {
         match FAULT.get() {
             Some(fault) if fault.point == point => match fault.kind {

@@ -295,13 +295,24 @@ impl<'model> Conversation<'model> {
     /// Saves the KV cache for the worker that goes on. Where it cannot be saved, that worker computes it anew.
     fn hand_over(&mut self, answer: UnfinishedAnswer, path: &Path) -> Reply {
         let began = Instant::now();
+        let state_bytes = self.save(path);
+        Reply::HandedOver { answer, state_bytes, saved_in_ms: began.elapsed().as_secs_f64() * 1_000.0 }
+    }
+
+    /// Saves the KV cache between two answers.
+    pub(crate) fn put_down(&self, path: &Path) -> Reply {
+        Reply::Saved { state_bytes: if self.cached.is_empty() { None } else { self.save(path) } }
+    }
+
+    /// Takes a saved KV cache over between two answers.
+    pub(crate) fn take_up(&mut self, path: &Path) -> Reply {
+        self.restore(path);
+        Reply::Restored { tokens: self.cached.len() as u32 }
+    }
+
+    fn save(&self, path: &Path) -> Option<u64> {
         let tokens: Vec<LlamaToken> = self.cached.iter().copied().map(LlamaToken).collect();
-        let saved = self.context.state_seq_save_file(path, SEQUENCE, &tokens);
-        Reply::HandedOver {
-            answer,
-            state_bytes: saved.ok().map(|bytes| bytes as u64),
-            saved_in_ms: began.elapsed().as_secs_f64() * 1_000.0,
-        }
+        self.context.state_seq_save_file(path, SEQUENCE, &tokens).ok().map(|bytes| bytes as u64)
     }
 
     /// Takes over a saved KV cache. One that does not fit is left alone: the tokens are computed anew.

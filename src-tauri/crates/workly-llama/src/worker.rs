@@ -123,6 +123,12 @@ impl Worker {
                 Command::Resume(request) => {
                     with(conversation.as_deref_mut(), |conversation| conversation.resume(request, &self.job(id)))
                 }
+                Command::Save { state } => {
+                    with(conversation.as_deref_mut(), |conversation| Ok(conversation.put_down(&state)))
+                }
+                Command::Restore { state } => {
+                    with(conversation.as_deref_mut(), |conversation| Ok(conversation.take_up(&state)))
+                }
                 // Heard by the inbox itself.
                 Command::Cancel { .. } | Command::HandOver { .. } | Command::Devices | Command::Ping => continue,
             };

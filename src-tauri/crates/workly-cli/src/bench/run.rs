@@ -55,7 +55,7 @@ struct Round {
 pub(crate) async fn measure(settings: ModelSettings, switches: u32, prompt_tokens: u32) -> anyhow::Result<Measured> {
     let program = std::env::current_exe().context("this program's own path is unknown")?;
     let monitor = Arc::new(Monitor::start(Sources::from_environment(), MonitorSettings::default())?);
-    let manager = ModelManager::start(program, settings, Patience::default(), monitor, places::data_dir());
+    let manager = ModelManager::start(program, settings, Patience::default(), monitor, places::data_dir().as_deref());
     manager.load().await?;
     let mut snapshots = manager.snapshot();
     let loaded = snapshots.borrow_and_update().clone();

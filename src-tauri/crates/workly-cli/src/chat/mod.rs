@@ -69,7 +69,7 @@ pub(crate) async fn run(arguments: ChatArguments) -> anyhow::Result<()> {
     let settings = arguments.model.settings_with(&settings, None, data_dir.as_deref());
     let program = std::env::current_exe().context("this program's own path is unknown")?;
     let monitor = Arc::new(Monitor::start(Sources::from_environment(), monitoring)?);
-    let manager = ModelManager::start(program, settings, Patience::default(), monitor, data_dir);
+    let manager = ModelManager::start(program, settings, Patience::default(), monitor, data_dir.as_deref());
     let mut conversation = Conversation::new(
         manager.clone(),
         arguments.system.clone(),

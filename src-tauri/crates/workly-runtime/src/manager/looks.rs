@@ -94,7 +94,7 @@ impl Task {
             // The worker on its way is the one that goes on.
             self.standby.coming(coming);
         }
-        if !has_call {
+        if !has_call && !self.put_down() {
             self.evacuated();
         }
     }

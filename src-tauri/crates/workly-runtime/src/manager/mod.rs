@@ -3,6 +3,7 @@
 //! Not here: how a model is brought up (`bring_up`), and what an answer is made of (the worker's business).
 
 mod answer;
+mod carry;
 mod handover;
 mod looks;
 mod moves;
@@ -15,7 +16,7 @@ mod standby;
 mod switch;
 mod task;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -65,14 +66,14 @@ impl ModelManager {
         settings: ModelSettings,
         patience: Patience,
         monitor: Arc<Monitor>,
-        data_dir: Option<PathBuf>,
+        data_dir: Option<&Path>,
     ) -> Self {
         let (orders, received) = mpsc::unbounded_channel();
         let (publish, snapshot) = watch::channel(ModelSnapshot::default());
         let decisions = broadcast::Sender::new(64);
         let (progress, _) = watch::channel(Progress::default());
         let launcher = Launcher::new(worker_program, patience);
-        let experience = Experience::new(data_dir.as_deref());
+        let experience = Experience::new(data_dir);
         let site = Site { launcher, settings, experience, monitor, progress };
         tokio::spawn(Task::new(site, received, publish, decisions.clone()).run());
         Self { orders, snapshot, decisions }

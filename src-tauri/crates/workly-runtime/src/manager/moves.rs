@@ -180,7 +180,7 @@ impl Task {
         let is_evacuating = matches!(switch.stage, Stage::Evacuating(..));
         self.switch = Some(switch);
         let has_call = self.answering.as_ref().is_some_and(|answering| answering.call.is_some());
-        if is_evacuating && !has_call {
+        if is_evacuating && !has_call && !self.put_down() {
             self.evacuated();
         }
     }
@@ -256,6 +256,10 @@ impl Task {
             let folder = StateFolder::new();
             call.hand_over(folder.file());
             switch.stage = Stage::HandingOver(Box::new(target), folder);
+        } else if self.answering.is_none() && self.put_down() {
+            if let Some(switch) = &mut self.switch {
+                switch.stage = Stage::HandingOver(Box::new(target), StateFolder::new());
+            }
         } else {
             self.adopt(target);
         }
@@ -286,7 +290,7 @@ impl Task {
         }
     }
 
-    fn put_back(&mut self, stage: Option<Stage>) {
+    pub(super) fn put_back(&mut self, stage: Option<Stage>) {
         if let (Some(switch), Some(stage)) = (&mut self.switch, stage) {
             switch.stage = stage;
         }
@@ -334,6 +338,7 @@ impl Task {
         let Some(switch) = self.switch.take() else { return };
         let Switch { to, plan, reason, strategy, decided, .. } = switch;
         let at = target.profile;
+        self.take_up(&target);
         let old = self.place(target);
         let from = self.last_profile.replace(at).unwrap_or(at);
         self.note_move(Some(from), at, Some(reason.clone()));
@@ -442,14 +447,16 @@ impl Task {
 
     pub(super) fn standby_news(&mut self, news: StandbyNews) {
         match news {
-            StandbyNews::Arrived(Arrival { result: Ok(running), .. }) => self.standby.keep(running),
-            StandbyNews::Arrived(Arrival { result: Err(setback), .. }) => {
-                tracing::warn!(problem = ?setback.problem(), "no standby");
-                self.standby.failed();
-                if let Setback::Died(end) = setback {
-                    self.cpu_worker_crashed(&end, unix_ms());
+            StandbyNews::Arrived(arrival) => match arrival.result {
+                Ok(running) => self.standby.keep(running),
+                Err(setback) => {
+                    tracing::warn!(problem = ?setback.problem(), "no standby");
+                    self.standby.failed();
+                    if let Setback::Died(end) = setback {
+                        self.cpu_worker_crashed(&end, unix_ms());
+                    }
                 }
-            }
+            },
             StandbyNews::Ended(end) => {
                 tracing::warn!(kind = ?end.kind, "the standby ended");
                 self.standby.failed();

@@ -36,7 +36,7 @@ enum State {
 
 /// What happened to it.
 pub(super) enum StandbyNews {
-    Arrived(Arrival),
+    Arrived(Box<Arrival>),
     Ended(WorkerEnd),
 }
 
@@ -116,7 +116,7 @@ impl Standby {
     pub(super) async fn news(&mut self) -> StandbyNews {
         match &mut self.state {
             State::Absent => pending().await,
-            State::Coming(coming) => StandbyNews::Arrived(coming.await),
+            State::Coming(coming) => StandbyNews::Arrived(Box::new(coming.await)),
             State::Ready(running) => StandbyNews::Ended(running.worker.wait().await),
         }
     }

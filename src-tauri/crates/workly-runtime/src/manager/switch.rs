@@ -67,7 +67,7 @@ impl Switch {
 /// What happened to a switch.
 pub(super) enum SwitchNews {
     /// The worker that takes over is there, or will never be.
-    Arrived(Arrival),
+    Arrived(Box<Arrival>),
     /// The present one has had its time to save its state.
     Overdue,
 }
@@ -75,7 +75,7 @@ pub(super) enum SwitchNews {
 /// Waits for the next thing to happen to the switch.
 pub(super) async fn news(switch: Option<&mut Switch>) -> SwitchNews {
     match switch.map(|switch| &mut switch.stage) {
-        Some(Stage::Preparing { coming, .. }) => SwitchNews::Arrived(coming.await),
+        Some(Stage::Preparing { coming, .. }) => SwitchNews::Arrived(Box::new(coming.await)),
         Some(Stage::Evacuating(_, by)) => {
             tokio::time::sleep_until(*by).await;
             SwitchNews::Overdue

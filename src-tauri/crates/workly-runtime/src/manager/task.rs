@@ -21,6 +21,7 @@ use workly_engine::protocol::{Command, Reply, ResumeRequest};
 use workly_engine::worker::{Call, CallEvent};
 
 use super::answer::Answer;
+use super::carry::Carrying;
 use super::handover::{Parked, Reason, StateFolder};
 use super::pilot::Pilot;
 use super::placed::{Gone, Leaving, Placed, Settling};
@@ -93,6 +94,8 @@ pub(crate) struct Task {
     /// The devices a GPU worker was asked for, where no probe knows the card.
     pub(super) devices: Option<Call>,
     pub(super) devices_after: Instant,
+    /// What was said so far, on its way from one worker to the next between two answers.
+    pub(super) carrying: Option<Carrying>,
     pub(super) strategy: Option<SwitchStrategy>,
     /// Why the model is where it is.
     pub(super) why: Option<Reason>,
@@ -118,7 +121,7 @@ pub(super) struct Answering {
 
 enum Happened {
     Order(Option<Order>),
-    FirstUp(Result<First, Setback>),
+    FirstUp(Box<Result<First, Setback>>),
     Heard(CallEvent),
     Abandoned,
     StopOverdue,
@@ -129,6 +132,7 @@ enum Happened {
     Culprits(Vec<ProcessUse>),
     SizedUp(Option<Card>),
     Devices(CallEvent),
+    Carried(CallEvent),
     Looked,
     Progressed,
 }
@@ -175,6 +179,7 @@ impl Task {
             size_up_after: Instant::now(),
             devices: None,
             devices_after: Instant::now(),
+            carrying: None,
             strategy: None,
             why: None,
             notice: None,
@@ -189,24 +194,26 @@ impl Task {
             match self.next().await {
                 Happened::Order(None) => return,
                 Happened::Order(Some(Order::ShutDown { done })) => {
+                    self.stop_answers();
                     self.drop_model();
                     self.leaving.all_gone().await;
                     let _ = done.send(());
                     return;
                 }
                 Happened::Order(Some(order)) => self.obey(order),
-                Happened::FirstUp(result) => self.first_up(result),
+                Happened::FirstUp(result) => self.first_up(*result),
                 Happened::Heard(event) => self.heard(event),
                 Happened::Abandoned => self.stop_current(),
                 Happened::StopOverdue => self.end_overdue(),
                 Happened::IdleWorkerEnded(end) => self.worker_ended(&end),
-                Happened::Switch(SwitchNews::Arrived(arrival)) => self.target_up(arrival),
+                Happened::Switch(SwitchNews::Arrived(arrival)) => self.target_up(*arrival),
                 Happened::Switch(SwitchNews::Overdue) => self.evacuated(),
                 Happened::Standby(news) => self.standby_news(news),
                 Happened::Gone(gone) => self.left_worker_gone(&gone),
                 Happened::Culprits(culprits) => self.blame(&culprits),
                 Happened::SizedUp(card) => self.sized_up(card),
                 Happened::Devices(event) => self.told_devices(event),
+                Happened::Carried(event) => self.carried(&event),
                 Happened::Looked => self.looked(),
                 Happened::Progressed => {}
             }
@@ -230,14 +237,15 @@ impl Task {
     async fn next(&mut self) -> Happened {
         tokio::select! {
             order = self.orders.recv() => Happened::Order(order),
-            result = later(&mut self.first) => Happened::FirstUp(result),
+            result = later(&mut self.first) => Happened::FirstUp(Box::new(result)),
             happened = in_answer(&mut self.answering, self.running.as_ref()) => happened,
             news = switch::news(self.switch.as_mut()) => Happened::Switch(news),
             news = self.standby.news() => Happened::Standby(news),
             gone = self.leaving.next() => Happened::Gone(gone),
             culprits = later(&mut self.culprits) => Happened::Culprits(culprits),
             card = later(&mut self.sizing) => Happened::SizedUp(card),
-            event = heard_of(&mut self.devices) => Happened::Devices(event),
+            event = heard_of(self.devices.as_mut()) => Happened::Devices(event),
+            event = heard_of(self.carrying.as_mut().map(|carrying| &mut carrying.call)) => Happened::Carried(event),
             Ok(()) = self.looks.changed() => Happened::Looked,
             Ok(()) = self.progress.changed() => Happened::Progressed,
         }
@@ -258,6 +266,7 @@ impl Task {
             Order::Configure(settings) => self.configure(*settings),
             Order::Unload => {
                 self.wanted = false;
+                self.stop_answers();
                 self.drop_model();
             }
             // Waited for in `run`.
@@ -313,7 +322,7 @@ impl Task {
         // A worker that is to be ended at once begins nothing new.
         let is_leaving =
             self.switch.as_ref().is_some_and(|switch| matches!(switch.stage, switch::Stage::Evacuating(..)));
-        if answering.call.is_some() || is_leaving {
+        if answering.call.is_some() || is_leaving || self.carrying.as_ref().is_some_and(Carrying::is_saving) {
             return;
         }
         let request = answering.answer.command();
@@ -422,11 +431,8 @@ impl Task {
         }
     }
 
-    /// Ends all workers and forgets the model; answers are stopped.
+    /// Ends all workers and forgets the model; answers that wait go on waiting.
     pub(super) fn drop_model(&mut self) {
-        if !self.wanted || !self.outdated {
-            self.stop_answers();
-        }
         if let Some(mut answering) = self.answering.take() {
             answering.answer.stopped();
         }
@@ -436,7 +442,7 @@ impl Task {
             self.leaving.end(running.worker, 0, running.profile.uses_gpu(), decided);
         }
         (self.first, self.switch, self.pilot, self.settling) = (None, None, None, None);
-        (self.sizing, self.devices, self.culprits) = (None, None, None);
+        (self.sizing, self.devices, self.culprits, self.carrying) = (None, None, None, None);
         (self.outdated, self.why, self.notice, self.speed, self.strategy) = (false, None, None, None, None);
         self.standby = Standby::new();
     }
@@ -480,7 +486,7 @@ async fn later<T>(waited_for: &mut Option<Later<T>>) -> T {
     }
 }
 
-async fn heard_of(call: &mut Option<Call>) -> CallEvent {
+async fn heard_of(call: Option<&mut Call>) -> CallEvent {
     match call {
         Some(call) => call.next().await,
         None => pending().await,

@@ -82,7 +82,9 @@ pub(crate) async fn run(arguments: ChatArguments) -> anyhow::Result<()> {
         },
     );
     let mut output = Output::new(arguments.json);
-    notices.iter().for_each(|notice| output.remark(notice));
+    for notice in &notices {
+        output.remark(notice);
+    }
     let result = if !arguments.prompt.is_empty() {
         answer_all(&mut conversation, &mut output, arguments.prompt.into_iter().map(Ok)).await
     } else if io::stdin().is_terminal() {

@@ -108,9 +108,9 @@ impl Usage {
         let (until, file) = (Arc::clone(&ends), file.to_path_buf());
         std::thread::spawn(move || {
             while !until.load(Ordering::Relaxed) {
-                let lines: String = support::gpu_workers_of(chat).map(|id| format!("{id} {bytes}\n")).collect();
+                let lines: Vec<_> = support::gpu_workers_of(chat).map(|id| format!("{id} {bytes}")).collect();
                 let next = file.with_extension("next");
-                let _ = fs::write(&next, lines).and_then(|()| fs::rename(next, &file));
+                let _ = fs::write(&next, lines.join("\n")).and_then(|()| fs::rename(next, &file));
                 std::thread::sleep(Duration::from_millis(20));
             }
         });

@@ -5,7 +5,7 @@ use workly_engine::protocol::{Command, Reply};
 use workly_engine::worker::{Call, CallEvent};
 
 use super::handover::StateFolder;
-use super::switch::Stage;
+use super::switch::Switch;
 use super::task::Task;
 use crate::bring_up::Running;
 
@@ -61,15 +61,11 @@ impl Task {
             }
             CallEvent::Reply(_) | CallEvent::Silent | CallEvent::Resumed => return,
         }
-        let stage = self.switch.as_mut().map(|switch| std::mem::replace(&mut switch.stage, Stage::AwaitingMemory));
-        match stage {
-            Some(Stage::HandingOver(target, _)) => self.adopt(*target),
-            Some(Stage::Evacuating(..)) => self.evacuated(),
+        if self.switch.as_ref().is_some_and(Switch::awaits_present) {
+            self.leave();
+        } else {
             // The switch was called off meanwhile: the worker that saved goes on.
-            other => {
-                self.put_back(other);
-                self.carrying = None;
-            }
+            self.carrying = None;
         }
     }
 }

@@ -296,8 +296,15 @@ impl Task {
         }
     }
 
-    /// The answer ended where it was: a worker that waited for it takes its place now.
+    /// The answer ended where it was: a worker that waited for it takes its place, with what was said so far.
     pub(super) fn answer_ended(&mut self) {
+        if !self.switch.as_ref().is_some_and(Switch::awaits_present) || !self.put_down() {
+            self.leave();
+        }
+    }
+
+    /// Leaves the present worker: what it was asked for is there, or will not come.
+    pub(super) fn leave(&mut self) {
         let stage = self.switch.as_mut().map(|switch| std::mem::replace(&mut switch.stage, Stage::AwaitingMemory));
         match stage {
             Some(Stage::HandingOver(target, _)) => self.adopt(*target),

@@ -54,6 +54,11 @@ pub(super) enum Stage {
 }
 
 impl Switch {
+    /// Whether the present worker was asked for what it has, to be left after it.
+    pub(super) const fn awaits_present(&self) -> bool {
+        matches!(self.stage, Stage::HandingOver(..) | Stage::Evacuating(..))
+    }
+
     /// Whether a worker on the GPU is on its way up.
     pub(super) fn loads_gpu(&self) -> bool {
         match &self.stage {

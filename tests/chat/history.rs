@@ -1,35 +1,14 @@
 //! Conversations that were written before: long ones, formulas, and the places where an answer changed its profile.
 
-use rusqlite::{Connection, params};
 use serde_json::json;
 
+use crate::harness::history::{Said, write};
 use crate::harness::{Desktop, Surroundings};
 use crate::talk::ITEM;
-use workly_runtime::conversations::{DATABASE, now_ms, open};
 
-/// Puts one conversation on the disk, as if these messages had been said in turn, and makes it the open one.
-fn with_history(surroundings: Surroundings, messages: &[(String, Option<String>)]) -> Surroundings {
-    let mut store = open(Some(surroundings.data()), now_ms()).store;
-    let id = store.create(now_ms()).unwrap();
-    store.set_open(Some(id)).unwrap();
-    store.rename(id, "History").unwrap();
-    drop(store);
-    let mut connection = Connection::open(surroundings.data().join(DATABASE)).unwrap();
-    let transaction = connection.transaction().unwrap();
-    for (number, (index, (content, record))) in (1_i64..).zip(messages.iter().enumerate()) {
-        let role = if index % 2 == 0 { "user" } else { "assistant" };
-        let parent = (index > 0).then_some(number - 1);
-        let child = (index + 1 < messages.len()).then_some(number + 1);
-        transaction
-            .execute(
-                "INSERT INTO messages (id, conversation, parent, role, content, state, created_ms, record, active_child)
-                 VALUES (?1, ?2, ?3, ?4, ?5, 'done', 0, ?6, ?7)",
-                params![number, id, parent, role, content, record, child],
-            )
-            .unwrap();
-    }
-    transaction.execute("UPDATE conversations SET active_root = 1 WHERE id = ?1", [id]).unwrap();
-    transaction.commit().unwrap();
+/// Surroundings with one conversation, the open one.
+fn with_history(surroundings: Surroundings, messages: Vec<Said>) -> Surroundings {
+    write(surroundings.data(), [("History".to_owned(), messages)]);
     surroundings
 }
 
@@ -38,7 +17,7 @@ async fn ten_thousand_messages_are_open_at_their_end_and_scroll_to_their_beginni
     let messages: Vec<_> = (0..10_000)
         .map(|number| (format!("Message {number}. {}", "Some words to read. ".repeat(number % 17)), None))
         .collect();
-    let desktop = Desktop::on_cpu(with_history(Surroundings::new(), &messages)).await;
+    let desktop = Desktop::on_cpu(with_history(Surroundings::new(), messages)).await;
     desktop.wait_for_shown("[data-testid=answer-text]", "Message 9999.").await;
     assert!(desktop.count("article").await < 100, "only what is near the screen exists");
     assert!(!desktop.has("[data-testid=jump-latest]").await);
@@ -59,8 +38,8 @@ async fn a_change_of_profile_is_marked_at_its_line_and_formulas_are_drawn() {
         "gap_ms": 23.0, "vram_released_ms": 180.0, "state_bytes": null, "saved_in_ms": null, "restored_in_ms": null,
     });
     let record = json!({ "model": "Smol", "switches": [{ "switch": switch, "at_text": before.len() }] });
-    let messages = [("What happened?".to_owned(), None), (text, Some(record.to_string()))];
-    let desktop = Desktop::on_cpu(with_history(Surroundings::new(), &messages)).await;
+    let messages = vec![("What happened?".to_owned(), None), (text, Some(record.to_string()))];
+    let desktop = Desktop::on_cpu(with_history(Surroundings::new(), messages)).await;
     desktop.find("[data-testid=notice-switched][data-profile=cpu_fallback]").await;
     desktop.wait_for_shown(ITEM, "History").await;
     desktop.wait_for("both formulas", || async { desktop.count(".katex-html").await == 2 }).await;

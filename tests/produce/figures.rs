@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{memory, start, streaming};
+use crate::{history, memory, start, streaming};
 
 #[tokio::test]
 #[ignore = "measures: cargo xtask bench --ui"]
@@ -12,8 +12,8 @@ async fn the_window() {
     start::measure().await;
     memory::measure().await;
     streaming::measure().await;
-    scrolling().await;
-    search().await;
+    history::scrolling().await;
+    history::search().await;
 }
 
 /// Says when the machine is not this program's alone.
@@ -24,18 +24,6 @@ fn warn_of_others() {
     if load > processors as f64 / 4.0 {
         println!("  Other programs are at work (load {load:.1}, {processors} processors): expect worse figures.\n");
     }
-}
-
-/// Frame times while scrolling through 10,000 messages.
-#[expect(clippy::unused_async, reason = "filled in with the conversation store")]
-async fn scrolling() {
-    not_measured("scrolling through 10,000 messages, frames/s", "50 or more");
-}
-
-/// A search over 1,000,000 messages.
-#[expect(clippy::unused_async, reason = "filled in with the conversation store")]
-async fn search() {
-    not_measured("search over 1,000,000 messages, ms", "under 100");
 }
 
 /// Values of one figure.
@@ -76,8 +64,4 @@ impl Sample {
 pub(crate) fn line(name: &str, value: &str, aim: &str) {
     let aim = if aim.is_empty() { String::new() } else { format!("  (aim: {aim})") };
     println!("  {name:<58} {value}{aim}");
-}
-
-fn not_measured(name: &str, aim: &str) {
-    line(name, "not measured: there is no conversation store yet", aim);
 }

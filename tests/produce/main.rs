@@ -8,6 +8,7 @@ mod figures;
 #[path = "../harness/mod.rs"]
 #[expect(dead_code, reason = "each program of tests uses a part of it")]
 mod harness;
+mod history;
 mod memory;
 mod screenshots;
 mod start;

@@ -108,6 +108,32 @@ async fn a_changed_threshold_changes_the_state_and_outlives_the_program() {
 }
 
 #[tokio::test]
+async fn thresholds_that_are_lowered_move_the_model_in_the_middle_of_its_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_card, variables) = card(folder.path(), vec![row(0.0, 3200, 30)]);
+    let surroundings = Surroundings::over(data_with("{}"))
+        .with(variables[0].0, variables[0].1.to_str().unwrap())
+        .with("GGML_VK_VISIBLE_DEVICES", "0");
+    let desktop = Desktop::start_in(surroundings, &["--gpu-layers", "1"]).await;
+    desktop.wait_for("the GPU", || desktop.has("[data-testid=profile-pill][data-profile=performance]")).await;
+    desktop.wait_for("the model to be ready", || desktop.has("[data-testid=model-state][data-state=ready]")).await;
+    desktop.send("Write a long story about a lighthouse and the people who live there.").await;
+    desktop.wait_for_text().await;
+
+    desktop.open("settings").await;
+    for (field, value) in [("optimal_vram_percent", 35), ("stressed_vram_percent", 40), ("overload_vram_percent", 45)] {
+        desktop.type_into(field, &format!("{value}{ENTER}")).await;
+    }
+    desktop.run_script("location.hash = ''").await;
+    desktop.wait_for("the CPU", || desktop.has("[data-testid=profile-pill][data-profile=cpu_fallback]")).await;
+    desktop.find("[data-testid=notice-switched][data-profile=cpu_fallback]").await;
+    desktop.wait_for("the end of the answer", || desktop.has("[data-testid=message-assistant][data-state=done]")).await;
+    desktop.save_screenshot("switched").await;
+    desktop.open("monitor").await;
+    desktop.find("[data-testid=decisions] [data-to=cpu_fallback]").await;
+}
+
+#[tokio::test]
 async fn a_value_is_checked_as_it_is_typed_and_a_slider_keeps_the_gap() {
     let data = data_with("{}");
     let desktop = start(Rc::clone(&data), &[]).await;

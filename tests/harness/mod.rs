@@ -101,8 +101,13 @@ impl Desktop {
 
     /// The first element that a style selector finds, once there is one.
     pub(crate) async fn find(&self, selector: &str) -> Element {
-        self.wait_for(selector, || self.has(selector)).await;
-        self.client.find(Locator::Css(selector)).await.unwrap()
+        loop {
+            self.wait_for(selector, || self.has(selector)).await;
+            // One that is replaced at this very moment is looked for again.
+            if let Ok(element) = self.client.find(Locator::Css(selector)).await {
+                return element;
+            }
+        }
     }
 
     /// Whether a style selector finds anything.

@@ -7,7 +7,11 @@ use serde_json::{Value, json};
 use crate::harness::{Desktop, Surroundings};
 
 /// The pages and what tells that they are there. Add a page here when there is one more.
-const PAGES: [(&str, &str); 1] = [("", "[data-testid=composer]")];
+const PAGES: [(&str, &str); 3] = [
+    ("", "[data-testid=composer]"),
+    ("monitor", "[data-testid=monitor] [data-testid=no-gpu]"),
+    ("settings", "[data-testid=settings] [data-testid=threshold-preview]"),
+];
 
 #[tokio::test]
 async fn every_page_is_accessible_in_the_light() {
@@ -29,7 +33,13 @@ async fn check(surroundings: Surroundings, dark: bool) {
         desktop.find(sign).await;
         assert_eq!(violations(&desktop).await, Vec::<String>::new(), "page {page:?}, dark: {dark}");
     }
+    // The monitor with all that it draws, from a recorded load.
+    desktop.run_script("location.hash = 'monitor'").await;
+    desktop.find("[data-testid=demo-gaming]").await.click().await.unwrap();
+    desktop.find("[data-testid=decisions] li").await;
+    assert_eq!(violations(&desktop).await, Vec::<String>::new(), "the monitor's demonstration, dark: {dark}");
     // A conversation, with all that an answer brings along.
+    desktop.run_script("location.hash = ''").await;
     desktop.send("Say hello in one short sentence.").await;
     desktop.wait_for("an answer", || desktop.has("[data-testid=message-assistant][data-state=done]")).await;
     assert_eq!(violations(&desktop).await, Vec::<String>::new(), "a conversation, dark: {dark}");

@@ -14,7 +14,6 @@ use crate::harness::{PROGRAM, Surroundings};
 use crate::panel::Panel;
 
 #[tokio::test]
-#[ignore = "the model manager does not follow the policy yet"]
 async fn an_automatic_switch_is_told_once_with_its_reason() {
     let surroundings = with_a_card(Surroundings::new(), 500);
     let notifications = Notifications::start(&surroundings).await;

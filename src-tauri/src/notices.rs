@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use notify_rust::Notification;
 use tauri::{AppHandle, Manager as _};
-use workly_core::profile::{Profile, ProfileChoice};
-use workly_core::settings::OverrideWish;
-use workly_core::wire::{ModelSnapshot, ModelState};
+use tokio::sync::broadcast::error::RecvError;
+use workly_core::policy::Reason;
+use workly_core::profile::Profile;
+use workly_core::wire::SwitchStrategy;
+use workly_core::wire_monitor::DecisionEntry;
 use workly_runtime::manager::ModelManager;
 
 use crate::settings::SettingsKeeper;
@@ -16,20 +18,30 @@ use crate::words::{Language, filled};
 
 /// Tells the user of every automatic switch, for as long as the program runs.
 pub(crate) fn start(app: &AppHandle) {
-    let mut model = app.state::<ModelManager>().snapshot();
+    let mut moves = app.state::<ModelManager>().decisions();
     let app = app.clone();
     tauri::async_runtime::spawn(async move {
-        let mut place = Place::default();
-        while model.changed().await.is_ok() {
-            let news = place.follow(&model.borrow_and_update());
-            if let Some(moved) = news {
-                tell(&app, &moved);
+        loop {
+            match moves.recv().await {
+                Ok(entry) if is_news(&entry) => tell(&app, &entry),
+                Ok(_) | Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
             }
         }
     });
 }
 
-fn tell(app: &AppHandle, moved: &Moved) {
+/// Whether the model came to another profile without being asked to.
+fn is_news(entry: &DecisionEntry) -> bool {
+    let by_itself = entry
+        .reason
+        .is_some_and(|reason| !matches!(reason, Reason::Override | Reason::Choice | Reason::Start | Reason::Table));
+    // From one plan on the GPU to another, the CPU is a station.
+    let goes_on = entry.strategy == Some(SwitchStrategy::ViaCpu) && entry.to == Profile::CpuFallback;
+    by_itself && entry.from.is_some_and(|from| from != entry.to) && !goes_on
+}
+
+fn tell(app: &AppHandle, moved: &DecisionEntry) {
     let ui = app.state::<Arc<SettingsKeeper>>().settings().ui;
     if !ui.notify_on_switch {
         return;
@@ -37,7 +49,11 @@ fn tell(app: &AppHandle, moved: &Moved) {
     let words = Language::of(&ui.language).words();
     let title = filled(words.moved, words.profile(moved.to));
     let mut notification = Notification::new();
-    notification.appname("Workly").icon("workly").summary(&title).body(&words.reason(&moved.why));
+    notification
+        .appname("Workly")
+        .icon("workly")
+        .summary(&title)
+        .body(&words.reason(moved.sentence.as_deref().unwrap_or_default()));
     #[cfg(windows)]
     notification.app_id(&app.config().identifier);
     // The service behind it may take its time.
@@ -48,86 +64,41 @@ fn tell(app: &AppHandle, moved: &Moved) {
     });
 }
 
-/// A move the user did not ask for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Moved {
-    to: Profile,
-    why: String,
-}
-
-/// Where the model was last.
-#[derive(Debug, Default)]
-struct Place(Option<Profile>);
-
-impl Place {
-    /// Takes a snapshot in; the move, if the model came to another profile without being asked to.
-    fn follow(&mut self, model: &ModelSnapshot) -> Option<Moved> {
-        if model.state == ModelState::Stopped {
-            self.0 = None;
-        }
-        let to = model.profile?;
-        let from = self.0.replace(to)?;
-        let why = model.why.clone()?;
-        (from != to && !was_asked_for(to, model)).then_some(Moved { to, why })
-    }
-}
-
-/// Whether the model is where the user put it.
-fn was_asked_for(to: Profile, model: &ModelSnapshot) -> bool {
-    match model.override_kind {
-        Some(OverrideWish::GiveUp) => to == Profile::CpuFallback,
-        Some(OverrideWish::Hold) => to > Profile::CpuFallback,
-        None => model.choice == ProfileChoice::Fixed(to),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn at(profile: Option<Profile>) -> ModelSnapshot {
-        let why = profile.map(|profile| format!("{profile}: VRAM 95 %"));
-        ModelSnapshot { state: ModelState::Ready, profile, why, ..ModelSnapshot::default() }
+    fn moved(from: Option<Profile>, to: Profile, reason: Option<Reason>) -> DecisionEntry {
+        DecisionEntry { unix_ms: 0, from, to, reason, sentence: None, strategy: Some(SwitchStrategy::Standby) }
     }
 
     #[test]
-    fn a_move_is_told_once() {
-        let mut place = Place::default();
-        assert_eq!(place.follow(&at(Some(Profile::Performance))), None, "the first place is no move");
-        let moved = place.follow(&at(Some(Profile::CpuFallback)));
-        assert_eq!(moved, Some(Moved { to: Profile::CpuFallback, why: "cpu_fallback: VRAM 95 %".into() }));
-        assert_eq!(place.follow(&at(Some(Profile::CpuFallback))), None);
+    fn what_workly_did_by_itself_is_told() {
+        for reason in [Reason::Overload, Reason::Stress, Reason::Crash, Reason::Recovered, Reason::GpuGone] {
+            assert!(is_news(&moved(Some(Profile::Performance), Profile::CpuFallback, Some(reason))), "{reason:?}");
+        }
     }
 
     #[test]
     fn what_the_user_asked_for_is_not_told() {
-        let mut place = Place::default();
-        place.follow(&at(Some(Profile::Performance)));
-        let chosen = ModelSnapshot { choice: ProfileChoice::Fixed(Profile::Balanced), ..at(Some(Profile::Balanced)) };
-        assert_eq!(place.follow(&chosen), None);
-        let given_up = ModelSnapshot { override_kind: Some(OverrideWish::GiveUp), ..at(Some(Profile::CpuFallback)) };
-        assert_eq!(place.follow(&given_up), None);
-        let held = ModelSnapshot { override_kind: Some(OverrideWish::Hold), ..at(Some(Profile::Performance)) };
-        assert_eq!(place.follow(&held), None);
+        for reason in [Some(Reason::Choice), Some(Reason::Override), None] {
+            assert!(!is_news(&moved(Some(Profile::Performance), Profile::CpuFallback, reason)), "{reason:?}");
+        }
     }
 
     #[test]
-    fn leaving_a_chosen_profile_is_told() {
-        let mut place = Place::default();
-        place.follow(&at(Some(Profile::Performance)));
-        let fallen =
-            ModelSnapshot { choice: ProfileChoice::Fixed(Profile::Performance), ..at(Some(Profile::CpuFallback)) };
-        assert!(place.follow(&fallen).is_some());
+    fn a_start_and_another_plan_for_the_same_profile_are_no_moves() {
+        assert!(!is_news(&moved(None, Profile::Performance, Some(Reason::Start))));
+        assert!(!is_news(&moved(Some(Profile::Performance), Profile::Performance, Some(Reason::Replan))));
     }
 
     #[test]
-    fn a_move_through_a_new_load_is_told_and_a_new_start_is_not() {
-        let mut place = Place::default();
-        place.follow(&at(Some(Profile::Performance)));
-        let loading = ModelSnapshot { state: ModelState::Loading, ..at(None) };
-        assert_eq!(place.follow(&loading), None);
-        assert!(place.follow(&at(Some(Profile::CpuFallback))).is_some());
-        assert_eq!(place.follow(&ModelSnapshot::default()), None);
-        assert_eq!(place.follow(&at(Some(Profile::Performance))), None);
+    fn a_way_over_the_cpu_is_told_at_its_end() {
+        let over_cpu = |from, to| DecisionEntry {
+            strategy: Some(SwitchStrategy::ViaCpu),
+            ..moved(Some(from), to, Some(Reason::Stress))
+        };
+        assert!(!is_news(&over_cpu(Profile::Performance, Profile::CpuFallback)));
+        assert!(is_news(&over_cpu(Profile::CpuFallback, Profile::Balanced)));
     }
 }

@@ -191,6 +191,24 @@ fn a_stream_relieves_the_card_and_the_answer_comes_back_after_it() {
 }
 
 #[test]
+fn on_a_card_that_no_probe_knows_the_way_back_is_found_by_a_worker_without_a_model() {
+    // The card in software has under 4 GB and no utilization: a part of the model starts on the CPU and climbs by memory.
+    let folder = tempfile::tempdir().unwrap();
+    let mut command =
+        chat(&["--profile", "auto", "--gpu-layers", "1", "--ignore-eos", "--max-tokens", "2000", "--json"]);
+    command.args(["--prompt", "Tell a very long story."].repeat(6)).env("GGML_VK_VISIBLE_DEVICES", "0");
+    command.env("WORKLY_NVML_LIB", folder.path().join("none.so")).env("WORKLY_DATA_DIR", folder.path());
+    let running = Chat::start(&mut command);
+    let switch = loop {
+        let object = running.object_within(Duration::from_mins(1)).expect("a switch before the end");
+        if object["type"] == "switch" {
+            break object;
+        }
+    };
+    assert_eq!((&switch["from"], &switch["to"]), (&json!("cpu_fallback"), &json!("performance")), "{switch}");
+}
+
+#[test]
 fn with_auto_switching_off_the_model_stays_whatever_plays() {
     let stage = Stage::new();
     fs::write(

@@ -43,6 +43,20 @@ impl Launcher {
     ///
     /// How it ended.
     pub(crate) async fn start(&self, backends: Backends) -> Result<Worker, WorkerEnd> {
+        let fault = self.faults.lock().unwrap_or_else(PoisonError::into_inner).next_worker();
+        self.start_with(backends, fault.map(|fault| fault.to_string()).unwrap_or_default()).await
+    }
+
+    /// Starts a worker that will hold no model.
+    ///
+    /// # Errors
+    ///
+    /// How it ended.
+    pub(crate) async fn start_scout(&self) -> Result<Worker, WorkerEnd> {
+        self.start_with(Backends::Gpu, String::new()).await
+    }
+
+    async fn start_with(&self, backends: Backends, fault: String) -> Result<Worker, WorkerEnd> {
         let set = if backends == Backends::Cpu { "cpu" } else { "all" };
         let mut arguments = vec!["worker", "--backends", set];
         if backends == Backends::Cpu {
@@ -50,11 +64,10 @@ impl Launcher {
         }
         let parent = std::process::id().to_string();
         arguments.extend(["--parent", &parent]);
-        let fault = self.faults.lock().unwrap_or_else(PoisonError::into_inner).next_worker();
         let mut environment: Vec<(OsString, OsString)> = vec![
             // A debugger that ggml starts on an abort holds the dead worker, and its GPU memory, for a second.
             ("GGML_NO_BACKTRACE".into(), "1".into()),
-            (VARIABLE.into(), fault.map(|fault| fault.to_string()).unwrap_or_default().into()),
+            (VARIABLE.into(), fault.into()),
         ];
         if backends == Backends::GpuOrSoftware {
             environment.push((VULKAN_DEVICES.into(), "0".into()));

@@ -16,7 +16,7 @@ use super::switch::{EVACUATE_WITHIN, Stage};
 use super::task::Task;
 use crate::card::Card;
 use crate::experience::unix_ms;
-use crate::monitor::{Activity, Snapshot};
+use crate::monitor::Activity;
 
 /// Time between two reports of a worker's devices, where no probe knows the card.
 const DEVICES_EVERY: Duration = Duration::from_secs(5);
@@ -27,7 +27,7 @@ impl Task {
     /// The monitor has looked.
     pub(super) fn looked(&mut self) {
         let seen = self.looks.borrow_and_update().clone();
-        self.ask_for_devices(&seen);
+        self.ask_for_devices();
         if seen.full {
             self.standby.give_way(self.site.settings.standby);
         }
@@ -99,15 +99,21 @@ impl Task {
         }
     }
 
-    /// Where no probe knows the card, the worker on it tells of its memory.
-    fn ask_for_devices(&mut self, seen: &Snapshot) {
-        let Some(placed) = self.running.as_ref().filter(|placed| placed.running.profile.uses_gpu()) else { return };
-        let card = self.pilot.as_ref().and_then(|pilot| pilot.card.as_ref());
-        let by_worker = card.is_some_and(|card| seen.gpu.as_ref().is_none_or(|gpu| gpu.backend == card.device.backend));
-        if by_worker && self.devices.is_none() && Instant::now() >= self.devices_after {
+    /// Where no probe knows the card, the worker on it tells of its memory, or the scout.
+    fn ask_for_devices(&mut self) {
+        let on_gpu = self.running.as_ref().map(|placed| &placed.running).filter(|running| running.profile.uses_gpu());
+        let Some(worker) = on_gpu.map(|running| &running.worker).or(self.scout.worker.as_ref()) else { return };
+        if self.no_probe_knows_card() && self.devices.is_none() && Instant::now() >= self.devices_after {
             self.devices_after = Instant::now() + DEVICES_EVERY;
-            self.devices = Some(placed.running.worker.call(Command::Devices));
+            self.devices = Some(worker.call(Command::Devices));
         }
+    }
+
+    /// Whether the card that the model was sized up for is known from workers alone.
+    pub(super) fn no_probe_knows_card(&self) -> bool {
+        let seen = self.looks.borrow();
+        let card = self.pilot.as_ref().and_then(|pilot| pilot.card.as_ref());
+        card.is_some_and(|card| seen.gpu.as_ref().is_none_or(|gpu| gpu.backend == card.device.backend))
     }
 
     pub(super) fn told_devices(&mut self, event: CallEvent) {
@@ -118,7 +124,13 @@ impl Task {
                     self.site.monitor.set_backend_devices(devices, &card.device);
                 }
             }
-            CallEvent::Reply(_) | CallEvent::Ended(_) => self.devices = None,
+            CallEvent::Ended(_) => {
+                self.devices = None;
+                if self.scout.worker.is_some() {
+                    self.scout.lost();
+                }
+            }
+            CallEvent::Reply(_) => self.devices = None,
             CallEvent::Silent | CallEvent::Resumed => {}
         }
     }

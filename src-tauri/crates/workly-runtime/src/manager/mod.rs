@@ -11,6 +11,7 @@ mod pilot;
 mod placed;
 mod publish;
 mod recovery;
+mod scout;
 mod speed;
 mod standby;
 mod switch;

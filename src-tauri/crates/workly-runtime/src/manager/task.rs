@@ -18,7 +18,7 @@ use workly_core::wire::{ModelSnapshot, SwitchStrategy};
 use workly_core::wire_monitor::DecisionEntry;
 use workly_engine::end::WorkerEnd;
 use workly_engine::protocol::{Command, Reply, ResumeRequest};
-use workly_engine::worker::{Call, CallEvent};
+use workly_engine::worker::{Call, CallEvent, Worker};
 
 use super::answer::Answer;
 use super::carry::Carrying;
@@ -26,6 +26,7 @@ use super::handover::{Parked, Reason, StateFolder};
 use super::pilot::Pilot;
 use super::placed::{Gone, Leaving, Placed, Settling};
 use super::publish::Made;
+use super::scout::Scout;
 use super::standby::{Standby, StandbyNews};
 use super::switch::{self, Switch, SwitchNews};
 use crate::bring_up::{First, Progress, Setback, Site};
@@ -94,6 +95,7 @@ pub(crate) struct Task {
     /// The devices a GPU worker was asked for, where no probe knows the card.
     pub(super) devices: Option<Call>,
     pub(super) devices_after: Instant,
+    pub(super) scout: Scout,
     /// What was said so far, on its way from one worker to the next between two answers.
     pub(super) carrying: Option<Carrying>,
     pub(super) strategy: Option<SwitchStrategy>,
@@ -132,6 +134,7 @@ enum Happened {
     Culprits(Vec<ProcessUse>),
     SizedUp(Option<Card>),
     Devices(CallEvent),
+    ScoutUp(Option<Worker>),
     Carried(CallEvent),
     Looked,
     Progressed,
@@ -179,6 +182,7 @@ impl Task {
             size_up_after: Instant::now(),
             devices: None,
             devices_after: Instant::now(),
+            scout: Scout::default(),
             carrying: None,
             strategy: None,
             why: None,
@@ -213,6 +217,7 @@ impl Task {
                 Happened::Culprits(culprits) => self.blame(&culprits),
                 Happened::SizedUp(card) => self.sized_up(card),
                 Happened::Devices(event) => self.told_devices(event),
+                Happened::ScoutUp(worker) => self.scout.arrived(worker),
                 Happened::Carried(event) => self.carried(&event),
                 Happened::Looked => self.looked(),
                 Happened::Progressed => {}
@@ -244,6 +249,7 @@ impl Task {
             gone = self.leaving.next() => Happened::Gone(gone),
             culprits = later(&mut self.culprits) => Happened::Culprits(culprits),
             card = later(&mut self.sizing) => Happened::SizedUp(card),
+            worker = later(&mut self.scout.coming) => Happened::ScoutUp(worker),
             event = heard_of(self.devices.as_mut()) => Happened::Devices(event),
             event = heard_of(self.carrying.as_mut().map(|carrying| &mut carrying.call)) => Happened::Carried(event),
             Ok(()) = self.looks.changed() => Happened::Looked,
@@ -314,6 +320,7 @@ impl Task {
         }
         self.write_on();
         self.tend_standby();
+        self.tend_scout();
     }
 
     /// Gives the answer to the present worker, to begin it or to go on with it.
@@ -445,6 +452,9 @@ impl Task {
         (self.sizing, self.devices, self.culprits, self.carrying) = (None, None, None, None);
         (self.outdated, self.why, self.notice, self.speed, self.strategy) = (false, None, None, None, None);
         self.standby = Standby::new();
+        if let Some(worker) = std::mem::take(&mut self.scout).worker {
+            self.leaving.end(worker, 0, false, decided);
+        }
     }
 }
 

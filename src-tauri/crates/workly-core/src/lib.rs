@@ -22,5 +22,6 @@ pub mod text;
 pub mod thresholds;
 pub mod wire;
 pub mod wire_chat;
+pub mod wire_models;
 pub mod wire_monitor;
 pub mod wire_settings;

@@ -1,6 +1,7 @@
 //! `workly-cli models`: what it says of files agrees with what llama.cpp reads in them, and what it lists is there.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
+mod fits;
 #[path = "../support/mod.rs"]
 mod support;
 mod synthetic;

@@ -1,5 +1,5 @@
 //! The model library on a real disk: folders, other programs' stores, changes from outside, rename and delete.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
 mod changes;
 mod stores;
@@ -104,7 +104,7 @@ fn named<'a>(snapshot: &'a LibrarySnapshot, title: &str) -> &'a LibraryModel {
 /// Waits until the library shows what is wanted.
 async fn until(library: &Library, wanted: impl FnMut(&LibrarySnapshot) -> bool) -> LibrarySnapshot {
     let mut snapshot = library.snapshot();
-    let seen = timeout(Duration::from_secs(60), snapshot.wait_for(wanted)).await;
+    let seen = timeout(Duration::from_mins(1), snapshot.wait_for(wanted)).await;
     seen.expect("the library shows it within a minute").unwrap().clone()
 }
 

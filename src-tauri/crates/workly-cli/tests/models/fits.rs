@@ -1,5 +1,6 @@
 //! How models fit: the estimate against llama.cpp's own dry run, and what is remembered once a model has run.
 
+use workly_core::device::Device;
 use workly_core::fit::BACKEND;
 use workly_core::layer_plan::FootprintTable;
 use workly_core::model::{ContextSize, KvType};
@@ -13,7 +14,7 @@ use crate::support::{chat, of_type};
 fn measured(worker: &mut Worker, id: u64, path: &Path, context: ContextSize) -> FootprintTable {
     worker.tell(id, Ask::Devices);
     let Reply::Devices { devices } = worker.last(id) else { panic!("devices are told") };
-    let device = devices.into_iter().find(|device| device.is_gpu()).unwrap().name;
+    let device = devices.into_iter().find(Device::is_gpu).unwrap().name;
     let request = FootprintRequest { path: path.to_path_buf(), device, context, kv_type: KvType::F16 };
     worker.tell(id + 1, Ask::Footprint(request));
     match worker.last(id + 1) {

@@ -271,6 +271,13 @@ export const en = {
       advice: "Check that the disk has room and can be written, then try again.",
     },
     export_failed: { title: "The file was not written", advice: "Choose another place and try again." },
+    disk_full: { title: "The disk is too full", advice: "Make room, then try again." },
+    download_failed: { title: "The download broke off", advice: "Check the connection, then go on: what is here is kept." },
+    download_refused: { title: "The host refuses this file", advice: "Choose another model, or fetch it with your browser and import it." },
+    hash_mismatch: { title: "The file is not the one expected", advice: "It was discarded. Fetch it again." },
+    model_exists: { title: "A model of this name is there already", advice: "Rename or delete the one that is there first." },
+    not_ours: { title: "This file is not Workly’s", advice: "Change it in the application that it belongs to." },
+    folder_unreadable: { title: "The folder cannot be searched", advice: "Check that it is there and that you may read it." },
   } satisfies Record<ProblemCode, ProblemWords> as Record<ProblemCode, ProblemWords>,
 };
 

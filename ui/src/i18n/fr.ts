@@ -302,5 +302,12 @@ export const fr: Dictionary = {
       advice: "Vérifiez que le disque a de la place et qu’on peut y écrire, puis réessayez.",
     },
     export_failed: { title: "Le fichier n’a pas été écrit", advice: "Choisissez un autre endroit, puis réessayez." },
+    disk_full: { title: "Le disque est trop plein", advice: "Faites de la place, puis réessayez." },
+    download_failed: { title: "Le téléchargement s’est interrompu", advice: "Vérifiez la connexion, puis reprenez : ce qui est là est gardé." },
+    download_refused: { title: "L’hôte refuse ce fichier", advice: "Choisissez un autre modèle, ou téléchargez-le avec votre navigateur et importez-le." },
+    hash_mismatch: { title: "Ce n’est pas le fichier attendu", advice: "Il a été écarté. Téléchargez-le de nouveau." },
+    model_exists: { title: "Un modèle de ce nom existe déjà", advice: "Renommez ou supprimez d’abord celui qui existe." },
+    not_ours: { title: "Ce fichier n’est pas à Workly", advice: "Modifiez-le dans l’application à laquelle il appartient." },
+    folder_unreadable: { title: "Le dossier ne peut pas être parcouru", advice: "Vérifiez qu’il existe et que vous pouvez le lire." },
   },
 };

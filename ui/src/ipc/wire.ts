@@ -3,6 +3,8 @@
 export const MODEL_CHANGED = "model-changed";
 export const SETTINGS_CHANGED = "settings-changed";
 export const CONVERSATION_CHANGED = "conversation-changed";
+export const LIBRARY_CHANGED = "library-changed";
+export const TRANSFERS_CHANGED = "transfers-changed";
 
 export type Role = "system" | "user" | "assistant";
 
@@ -46,7 +48,7 @@ balanced: ProfilePlan,
  */
 model_layers: number, };
 
-export type ProblemCode = "model_missing" | "no_permission" | "not_gguf" | "model_damaged" | "unsupported_architecture" | "context_too_large" | "out_of_memory" | "empty_prompt" | "prompt_too_long" | "invalid_setting" | "template_failed" | "load_failed" | "decode_failed" | "no_model" | "worker_crashed" | "worker_killed" | "worker_unresponsive" | "worker_missing" | "protocol" | "link_refused" | "not_saved" | "gpu_unreadable" | "cancelled" | "conversation_missing" | "answer_running" | "store_failed" | "export_failed";
+export type ProblemCode = "model_missing" | "no_permission" | "not_gguf" | "model_damaged" | "unsupported_architecture" | "context_too_large" | "out_of_memory" | "empty_prompt" | "prompt_too_long" | "invalid_setting" | "template_failed" | "load_failed" | "decode_failed" | "no_model" | "worker_crashed" | "worker_killed" | "worker_unresponsive" | "worker_missing" | "protocol" | "link_refused" | "not_saved" | "gpu_unreadable" | "cancelled" | "conversation_missing" | "answer_running" | "store_failed" | "export_failed" | "disk_full" | "download_failed" | "download_refused" | "hash_mismatch" | "model_exists" | "not_ours" | "folder_unreadable";
 
 export type Problem = { 
 /**
@@ -658,11 +660,13 @@ export type AiSettings = { gpu_profile: ProfileChoice, auto_switching_enabled: b
 
 export type GpuMonitoringSettings = { interval_seconds: number, csv_history_enabled: boolean, thresholds: Thresholds, };
 
+export type LibrarySettings = { folders: Array<string>, other_apps: boolean, };
+
 export type UiSettings = { language: "system" | "en" | "fr", theme: "system" | "light" | "dark", close_to_tray: boolean, autostart: boolean, notify_on_switch: boolean, };
 
 export type OverrideSetting = { kind: OverrideWish, until: number | null, };
 
-export type Settings = { ai: AiSettings, gpu_monitoring: GpuMonitoringSettings, ui: UiSettings, override?: OverrideSetting, };
+export type Settings = { ai: AiSettings, gpu_monitoring: GpuMonitoringSettings, library: LibrarySettings, ui: UiSettings, override?: OverrideSetting, };
 
 export type SettingsNotice = { "type": "restored", 
 /**
@@ -969,3 +973,311 @@ switches_by_table: number,
  * The thresholds it is played with.
  */
 thresholds: Thresholds, };
+
+export type ModelFacts = { 
+/**
+ * Architecture, such as `llama` or `gemma3`.
+ */
+architecture: string, 
+/**
+ * The name its maker gave it.
+ */
+name: string | null, 
+/**
+ * Number of parameters, counted from the tensors.
+ */
+parameters: number, 
+/**
+ * Quantisation as llama.cpp names it, such as `Q4_K_M`.
+ */
+quantization: string, 
+/**
+ * Tokens of context it was trained on.
+ */
+trained_context_tokens: number | null, 
+/**
+ * Transformer layers, without the output layer.
+ */
+layers: number, 
+/**
+ * Bytes of all tensors.
+ */
+tensor_bytes: number, 
+/**
+ * Number of tensors.
+ */
+tensors: number, 
+/**
+ * Whether the file brings a chat template.
+ */
+has_chat_template: boolean, 
+/**
+ * The licence, as the file names it.
+ */
+license: string | null, 
+/**
+ * Files it is split into; 1 where it is whole.
+ */
+parts: number, };
+
+export type ModelSource = "embedded" | "workly" | "folder" | "lm_studio" | "ollama" | "jan" | "hugging_face";
+
+export type FitVerdict = "all_on_gpu" | "part_on_gpu" | "cpu_only" | "too_large";
+
+export type ProfileFit = { 
+/**
+ * The profile.
+ */
+profile: Profile, 
+/**
+ * Layers on the card, the output layer counted as one.
+ */
+gpu_layers: number, 
+/**
+ * Bytes of VRAM.
+ */
+footprint_bytes: number, 
+/**
+ * VRAM in use by everyone with the model placed so, percent; none without a card.
+ */
+projected_percent: number | null, 
+/**
+ * Tokens per second measured in this profile on this machine; none before that.
+ */
+tokens_per_second: number | null, };
+
+export type ModelFit = { 
+/**
+ * In one word.
+ */
+verdict: FitVerdict, 
+/**
+ * Tokens of context it holds for.
+ */
+context_tokens: number, 
+/**
+ * Layers of the model, the output layer counted as one.
+ */
+model_layers: number, 
+/**
+ * Bytes of RAM it takes in `cpu_fallback`.
+ */
+memory_bytes: number, 
+/**
+ * Bytes of RAM that can be had now; none where the system does not say.
+ */
+memory_available_bytes: number | null, 
+/**
+ * `performance`, `balanced` and `cpu_fallback`, in this order.
+ */
+profiles: Array<ProfileFit>, 
+/**
+ * Whether the footprints come from llama.cpp's own dry run; otherwise they are estimated from the header.
+ */
+is_exact: boolean, };
+
+export type LibraryModel = { 
+/**
+ * Stays the same as long as the file does.
+ */
+id: string, 
+/**
+ * What to call it.
+ */
+title: string, 
+/**
+ * The file; the first one of a split model.
+ */
+path: string, 
+/**
+ * Bytes of all its files.
+ */
+file_bytes: number, 
+/**
+ * Where it was found.
+ */
+source: ModelSource, 
+/**
+ * Whether it lies in Workly's own folder, where it may be renamed and deleted.
+ */
+is_own: boolean, 
+/**
+ * Whether it is the model that answers, or will.
+ */
+is_chosen: boolean, 
+/**
+ * What its header says; none where it cannot be read.
+ */
+facts: ModelFacts | null, 
+/**
+ * How it fits; none where its header cannot be read.
+ */
+fit: ModelFit | null, 
+/**
+ * Why it cannot be used.
+ */
+problem: Problem | null, };
+
+export type LibraryFolder = { 
+/**
+ * The folder.
+ */
+path: string, 
+/**
+ * Whose it is.
+ */
+source: ModelSource, 
+/**
+ * Models found there.
+ */
+models: number, 
+/**
+ * Why it cannot be searched.
+ */
+problem: Problem | null, };
+
+export type LibraryCard = { 
+/**
+ * Its name.
+ */
+name: string, 
+/**
+ * Bytes of VRAM.
+ */
+vram_total: number, 
+/**
+ * Bytes that other programs take.
+ */
+vram_external: number, };
+
+export type LibrarySnapshot = { 
+/**
+ * The models, the chosen one first, then by title.
+ */
+models: Array<LibraryModel>, 
+/**
+ * The folders searched.
+ */
+folders: Array<LibraryFolder>, 
+/**
+ * The card; none where this machine has none.
+ */
+card: LibraryCard | null, 
+/**
+ * Whether folders are being searched.
+ */
+is_searching: boolean, };
+
+export type CatalogueModel = { 
+/**
+ * Its name in the catalogue, as `workly-cli models get` takes it.
+ */
+id: string, 
+/**
+ * What to call it.
+ */
+title: string, 
+/**
+ * What it is good for, one sentence in English.
+ */
+summary_en: string, 
+/**
+ * The same in French.
+ */
+summary_fr: string, 
+/**
+ * Number of parameters.
+ */
+parameters: number, 
+/**
+ * Quantisation, such as `Q4_K_M`.
+ */
+quantization: string, 
+/**
+ * Tokens of context it was trained on.
+ */
+context_tokens: number, 
+/**
+ * Bytes to download; none where only the host knows.
+ */
+size_bytes: number | null, 
+/**
+ * Licence, as an SPDX name where there is one.
+ */
+license: string, 
+/**
+ * Page of its maker.
+ */
+homepage: string, 
+/**
+ * File to download.
+ */
+url: string, 
+/**
+ * SHA-256 of the file, where it is known for certain.
+ */
+sha256: string | null, 
+/**
+ * How it would fit, estimated from its size.
+ */
+fit: ModelFit | null, 
+/**
+ * The model in the library that it is, once it is there.
+ */
+installed: string | null, };
+
+export type TransferKind = "download" | "import";
+
+export type TransferState = "queued" | "running" | "waiting" | "paused" | "verifying" | "done" | "failed";
+
+export type HashSource = "catalogue" | "host" | "none";
+
+export type Transfer = { 
+/**
+ * Stays the same until it is dismissed.
+ */
+id: string, 
+/**
+ * Download or import.
+ */
+kind: TransferKind, 
+/**
+ * What to call it.
+ */
+title: string, 
+/**
+ * The catalogue's name of it; none for others.
+ */
+catalogue_id: string | null, 
+/**
+ * How far it is.
+ */
+state: TransferState, 
+/**
+ * Bytes that are here.
+ */
+received_bytes: number, 
+/**
+ * Bytes in all, once known.
+ */
+total_bytes: number | null, 
+/**
+ * Bytes per second over the last seconds.
+ */
+bytes_per_second: number | null, 
+/**
+ * Seconds left at that speed.
+ */
+seconds_left: number | null, 
+/**
+ * What the file is checked against.
+ */
+hash: HashSource, 
+/**
+ * The model it became.
+ */
+model: string | null, 
+/**
+ * Why it failed, or why it waits.
+ */
+problem: Problem | null, };

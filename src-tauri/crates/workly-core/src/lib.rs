@@ -6,6 +6,7 @@
 pub mod chat;
 pub mod crash_budget;
 pub mod device;
+pub mod fit;
 pub mod layer_plan;
 pub mod model;
 pub mod policy;
@@ -22,5 +23,6 @@ pub mod text;
 pub mod thresholds;
 pub mod wire;
 pub mod wire_chat;
+pub mod wire_models;
 pub mod wire_monitor;
 pub mod wire_settings;

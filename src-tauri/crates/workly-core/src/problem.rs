@@ -61,6 +61,20 @@ pub enum ProblemCode {
     StoreFailed,
     /// A file could not be written where the user wanted it.
     ExportFailed,
+    /// There is not enough room on the disk.
+    DiskFull,
+    /// The host of a download cannot be reached, or broke off.
+    DownloadFailed,
+    /// The host of a download refuses, or has no such file.
+    DownloadRefused,
+    /// What was downloaded is not the file that was expected.
+    HashMismatch,
+    /// A model of this name is in the library already.
+    ModelExists,
+    /// Only models in Workly's own folder are changed or deleted.
+    NotOurs,
+    /// A folder cannot be searched.
+    FolderUnreadable,
 }
 
 impl ProblemCode {

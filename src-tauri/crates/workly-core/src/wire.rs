@@ -14,6 +14,7 @@ use crate::profile::{Profile, ProfileChoice};
 use crate::sampling::Sampling;
 use crate::settings::OverrideWish;
 use crate::wire_chat::{self, CONVERSATION_CHANGED};
+use crate::wire_models::{self, LIBRARY_CHANGED, TRANSFERS_CHANGED};
 use crate::wire_monitor;
 use crate::wire_settings::{self, SETTINGS_CHANGED};
 
@@ -249,13 +250,16 @@ pub fn typescript() -> String {
         "// Generated from workly-core by `cargo xtask types`. Do not edit.\n\n\
          export const MODEL_CHANGED = \"{MODEL_CHANGED}\";\n\
          export const SETTINGS_CHANGED = \"{SETTINGS_CHANGED}\";\n\
-         export const CONVERSATION_CHANGED = \"{CONVERSATION_CHANGED}\";\n"
+         export const CONVERSATION_CHANGED = \"{CONVERSATION_CHANGED}\";\n\
+         export const LIBRARY_CHANGED = \"{LIBRARY_CHANGED}\";\n\
+         export const TRANSFERS_CHANGED = \"{TRANSFERS_CHANGED}\";\n"
     );
     let declarations = declarations
         .into_iter()
         .chain(wire_chat::declarations(&config))
         .chain(wire_settings::declarations(&config))
-        .chain(wire_monitor::declarations(&config));
+        .chain(wire_monitor::declarations(&config))
+        .chain(wire_models::declarations(&config));
     for declaration in declarations {
         source.push_str("\nexport ");
         source.push_str(&declaration);

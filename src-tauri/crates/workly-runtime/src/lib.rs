@@ -3,12 +3,14 @@
 //! Not here: how a worker is supervised (`workly-engine`), and anything of Tauri.
 
 pub mod arguments;
+pub mod ask;
 mod bring_up;
 pub mod card;
 pub mod conversations;
 mod cpu;
 pub mod experience;
 mod launcher;
+pub mod library;
 pub mod manager;
 mod model_settings;
 pub mod monitor;

@@ -11,6 +11,7 @@ mod pilot;
 mod placed;
 mod publish;
 mod recovery;
+mod remember;
 mod scout;
 mod speed;
 mod standby;

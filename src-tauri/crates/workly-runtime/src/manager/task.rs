@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use workly_core::crash_budget::CrashBudget;
 use workly_core::problem::{Problem, ProblemCode};
@@ -105,6 +106,8 @@ pub(crate) struct Task {
     /// Why there is no model.
     pub(super) problem: Option<Problem>,
     pub(super) speed: Option<f64>,
+    /// What was learned, on its way to the disk.
+    pub(super) remembering: JoinSet<()>,
 }
 
 /// The answer being written, or waiting for a worker to be written on.
@@ -132,7 +135,7 @@ enum Happened {
     Standby(StandbyNews),
     Gone(Gone),
     Culprits(Vec<ProcessUse>),
-    SizedUp(Option<Card>),
+    SizedUp(Option<Box<Card>>),
     Devices(CallEvent),
     ScoutUp(Option<Worker>),
     Carried(CallEvent),
@@ -189,6 +192,7 @@ impl Task {
             notice: None,
             problem: None,
             speed: None,
+            remembering: JoinSet::new(),
         }
     }
 
@@ -201,6 +205,7 @@ impl Task {
                     self.stop_answers();
                     self.drop_model();
                     self.leaving.all_gone().await;
+                    self.all_remembered().await;
                     let _ = done.send(());
                     return;
                 }
@@ -215,7 +220,7 @@ impl Task {
                 Happened::Standby(news) => self.standby_news(news),
                 Happened::Gone(gone) => self.left_worker_gone(&gone),
                 Happened::Culprits(culprits) => self.blame(&culprits),
-                Happened::SizedUp(card) => self.sized_up(card),
+                Happened::SizedUp(card) => self.sized_up(card.map(|card| *card)),
                 Happened::Devices(event) => self.told_devices(event),
                 Happened::ScoutUp(worker) => self.scout.arrived(worker),
                 Happened::Carried(event) => self.carried(&event),
@@ -248,7 +253,7 @@ impl Task {
             news = self.standby.news() => Happened::Standby(news),
             gone = self.leaving.next() => Happened::Gone(gone),
             culprits = later(&mut self.culprits) => Happened::Culprits(culprits),
-            card = later(&mut self.sizing) => Happened::SizedUp(card),
+            card = later(&mut self.sizing) => Happened::SizedUp(card.map(Box::new)),
             worker = later(&mut self.scout.coming) => Happened::ScoutUp(worker),
             event = heard_of(self.devices.as_mut()) => Happened::Devices(event),
             event = heard_of(self.carrying.as_mut().map(|carrying| &mut carrying.call)) => Happened::Carried(event),
@@ -376,7 +381,9 @@ impl Task {
                     self.fruitless = 0;
                 }
                 if is_final {
+                    let written_in = answering.answer.written_in();
                     self.answering = None;
+                    self.remember_speed(written_in, stats.as_ref());
                     self.speed = stats.map(|stats| stats.tokens_per_second);
                     self.answer_ended();
                 } else if is_token && answering.speed_told.elapsed() >= SPEED_EVERY {

@@ -9,6 +9,7 @@ pub mod conversations;
 mod cpu;
 pub mod experience;
 mod launcher;
+pub mod library;
 pub mod manager;
 mod model_settings;
 pub mod monitor;

@@ -201,8 +201,7 @@ mod tests {
     fn one_part_names_all_of_them() {
         assert_eq!(
             files("big?-00002-of-00003.gguf").unwrap(),
-            [1, 2, 3]
-                .map(|part| (format!("big?-{part:05}-of-00003.gguf"), format!("big-{part:05}-of-00003.gguf")))
+            [1, 2, 3].map(|part| (format!("big?-{part:05}-of-00003.gguf"), format!("big-{part:05}-of-00003.gguf")))
         );
         for whole in ["one-of-a-kind", "x-00004-of-00003", "x-00000-of-00003", "-00001-of-00002", "x-1-of-2"] {
             assert_eq!(Split::of(whole), None, "{whole}");

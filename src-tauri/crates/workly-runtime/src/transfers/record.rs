@@ -86,6 +86,18 @@ impl Record {
         Self { version: VERSION, id, kind, title, catalogue_id: None, asked_ms, files, problem: None }
     }
 
+    /// Whether it brings the same files in, from the same sources.
+    pub(super) fn is_of(&self, other: &Self) -> bool {
+        let wanted = |record: &Self| -> Vec<_> {
+            let of = |file: &FileRecord| {
+                let certain = file.sha256.clone().filter(|_| file.hash == HashSource::Catalogue);
+                (file.source.clone(), file.name.clone(), file.expected_bytes, certain)
+            };
+            record.files.iter().map(of).collect()
+        };
+        wanted(self) == wanted(other)
+    }
+
     /// Bytes of all files, once all are known.
     pub(super) fn total(&self) -> Option<u64> {
         self.files.iter().map(|file| file.bytes.or(file.expected_bytes)).sum()
@@ -210,13 +222,12 @@ impl Folder {
         };
         let file = open().map_err(|error| self.not_writable(&error))?;
         match file.try_lock() {
-            Ok(()) => Ok(Claim(file)),
             Err(TryLockError::WouldBlock) => {
                 let message = "Another Workly program is bringing this model in. Wait for it, or end it first.";
                 Err(Problem::new(ProblemCode::DownloadFailed, message))
             }
             // A file system without locks: there is nobody to ask.
-            Err(TryLockError::Error(_)) => Ok(Claim(file)),
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(Claim(file)),
         }
     }
 
@@ -244,7 +255,8 @@ impl Folder {
         if is_full(error) {
             return super::problems::disk_ran_full(&self.models);
         }
-        let message = format!("“{}” cannot be written to. Check the folder and its permissions.", self.models.display());
+        let message =
+            format!("“{}” cannot be written to. Check the folder and its permissions.", self.models.display());
         Problem::new(ProblemCode::NotSaved, message).with_details(error.to_string())
     }
 }

@@ -5,6 +5,7 @@
 pub mod arguments;
 mod bring_up;
 pub mod card;
+pub mod catalogue;
 pub mod conversations;
 mod cpu;
 pub mod experience;
@@ -15,3 +16,4 @@ mod model_settings;
 pub mod monitor;
 pub mod places;
 pub mod settings_file;
+pub mod transfers;

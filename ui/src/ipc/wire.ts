@@ -1293,4 +1293,8 @@ phase: DragPhase,
 /**
  * Model files among them.
  */
-models: number, };
+models: number, 
+/**
+ * Why one that was let go is not imported.
+ */
+problem: Problem | null, };

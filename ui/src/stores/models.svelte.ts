@@ -48,9 +48,11 @@ export class ModelsStore {
           heardTransfers = true;
           this.transfers = transfers;
         }),
-        await this.backend.onDragged(({ phase, models }) => {
+        await this.backend.onDragged(({ phase, models, problem }) => {
           this.dragged = phase === "over" ? models : null;
-          if (phase === "dropped") this.ondropped();
+          if (phase !== "dropped" || models === 0) return;
+          this.problem = problem;
+          this.ondropped();
         }),
       );
       const [library, transfers] = await Promise.all([this.backend.library(), this.backend.transfers()]);

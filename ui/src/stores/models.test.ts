@@ -124,12 +124,12 @@ describe("the models", () => {
     const { backend, models } = await open();
     let dropped = 0;
     models.ondropped = () => (dropped += 1);
-    backend.drag({ phase: "over", models: 2 });
+    backend.drag({ phase: "over", models: 2, problem: null });
     expect(models.dragged).toBe(2);
-    backend.drag({ phase: "left", models: 0 });
+    backend.drag({ phase: "left", models: 0, problem: null });
     expect([models.dragged, dropped]).toEqual([null, 0]);
-    backend.drag({ phase: "over", models: 1 });
-    backend.drag({ phase: "dropped", models: 1 });
+    backend.drag({ phase: "over", models: 1, problem: null });
+    backend.drag({ phase: "dropped", models: 1, problem: null });
     expect([models.dragged, dropped]).toEqual([null, 1]);
   });
 });

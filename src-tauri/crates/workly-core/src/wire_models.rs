@@ -295,17 +295,19 @@ pub enum DragPhase {
     Over,
     /// They left it.
     Left,
-    /// They were let go, and are being imported.
+    /// They were let go; those that can be are being imported.
     Dropped,
 }
 
 /// Files that are dragged over the window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct ModelsDragged {
     /// How far the drag is.
     pub phase: DragPhase,
     /// Model files among them.
     pub models: u32,
+    /// Why one that was let go is not imported.
+    pub problem: Option<Problem>,
 }
 
 /// TypeScript declarations of this subject.

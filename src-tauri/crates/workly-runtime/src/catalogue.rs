@@ -4,6 +4,7 @@
 //! what its host tells. The same holds for sizes. Not here: getting a model (`transfers`).
 
 use std::cmp::Reverse;
+use std::path::PathBuf;
 
 use serde::Deserialize;
 use workly_core::problem::{Problem, ProblemCode};
@@ -42,15 +43,25 @@ struct Entry {
     sha256: Option<String>,
 }
 
+/// Names a list that takes the place of the one that comes with the program. Its files may lie on this machine.
+const INSTEAD: &str = "WORKLY_CATALOGUE";
+
 /// The models that come in the list, in its order: the small ones first. Nothing is known yet of how they fit.
 ///
 /// # Errors
 ///
-/// When the list that comes with this program cannot be read, which a test makes sure of.
+/// When the list that `WORKLY_CATALOGUE` names cannot be read; the one that comes with this program can, which a test
+/// makes sure of.
 pub fn models() -> Result<Vec<CatalogueModel>, Problem> {
-    read(CONTENT).map_err(|detail| {
-        let message = "The list of models cannot be read. Install Workly again.";
-        Problem::new(ProblemCode::ModelMissing, message).with_details(detail)
+    let unreadable = |message: String, detail| Problem::new(ProblemCode::ModelMissing, message).with_details(detail);
+    let Some(path) = std::env::var_os(INSTEAD).filter(|path| !path.is_empty()).map(PathBuf::from) else {
+        let message = || "The list of models cannot be read. Install Workly again.".to_owned();
+        return read(CONTENT, false).map_err(|detail| unreadable(message(), detail));
+    };
+    let list = std::fs::read_to_string(&path).map_err(|error| error.to_string()).and_then(|text| read(&text, true));
+    list.map_err(|detail| {
+        let message = format!("{INSTEAD} names {}, which cannot be read as a list of models.", path.display());
+        unreadable(message, detail)
     })
 }
 
@@ -88,14 +99,14 @@ pub fn order(models: &mut [CatalogueModel]) {
     });
 }
 
-/// Reads a list and makes sure that it can be relied upon; else says why not.
-fn read(text: &str) -> Result<Vec<CatalogueModel>, String> {
+/// Reads a list and makes sure that it can be relied upon; else says why not. `near`: its files may lie on this machine.
+fn read(text: &str, near: bool) -> Result<Vec<CatalogueModel>, String> {
     let list: List = serde_json::from_str(text).map_err(|error| error.to_string())?;
     if list.version != VERSION {
         return Err(format!("it is of version {}, not {VERSION}", list.version));
     }
     for (at, entry) in list.models.iter().enumerate() {
-        entry.check().map_err(|fault| format!("{}: {fault}", entry.id))?;
+        entry.check(near).map_err(|fault| format!("{}: {fault}", entry.id))?;
         let others = &list.models[..at];
         if others.iter().any(|other| other.id == entry.id || other.title == entry.title || other.url == entry.url) {
             return Err(format!("{}: it is in the list twice", entry.id));
@@ -105,7 +116,7 @@ fn read(text: &str) -> Result<Vec<CatalogueModel>, String> {
 }
 
 impl Entry {
-    fn check(&self) -> Result<(), &'static str> {
+    fn check(&self, near: bool) -> Result<(), &'static str> {
         let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
         let sentence = |text: &str| text.len() > 20 && text.ends_with('.');
         let checks = [
@@ -113,7 +124,10 @@ impl Entry {
             (!self.title.is_empty() && !self.license.is_empty() && !self.quantization.is_empty(), "a text is missing"),
             (sentence(&self.summary_en) && sentence(&self.summary_fr), "a summary is no sentence"),
             (self.summary_en != self.summary_fr, "its summaries are the same"),
-            (self.url.starts_with("https://") && self.homepage.starts_with("https://"), "an address is not safe"),
+            (
+                (near || self.url.starts_with("https://")) && self.homepage.starts_with("https://"),
+                "an address is not safe",
+            ),
             (
                 transfers::file_name(&self.url).is_some_and(|name| self.url.ends_with(&name)),
                 "its address names no file of ours",
@@ -195,7 +209,7 @@ mod tests {
         let with = |key: &str, value: serde_json::Value| {
             let mut list: serde_json::Value = serde_json::from_str(CONTENT).unwrap();
             list["models"][1][key] = value;
-            read(&list.to_string())
+            read(&list.to_string(), false)
         };
         assert!(with("title", "Another".into()).is_ok());
         let mistakes: [(&str, serde_json::Value); 11] = [
@@ -214,7 +228,19 @@ mod tests {
         for (key, value) in mistakes {
             assert!(with(key, value.clone()).is_err(), "{key}: {value}");
         }
-        assert!(read("{\"version\": 2, \"models\": []}").is_err());
+        assert!(read("{\"version\": 2, \"models\": []}", false).is_err());
+    }
+
+    #[test]
+    fn only_a_list_in_place_of_ours_may_name_files_of_this_machine() {
+        let mut list: serde_json::Value = serde_json::from_str(CONTENT).unwrap();
+        let mut with = |url: &str, near| {
+            list["models"][1]["url"] = url.into();
+            read(&list.to_string(), near).is_ok()
+        };
+        assert!(with("http://127.0.0.1:8080/a.gguf", true));
+        assert!(!with("http://127.0.0.1:8080/a.gguf", false));
+        assert!(!with("http://example.org/a.gguf", true));
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod arguments;
 mod bring_up;
 pub mod card;
 pub mod catalogue;
+pub mod catalogue_view;
 pub mod conversations;
 mod cpu;
 pub mod experience;

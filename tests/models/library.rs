@@ -1,0 +1,138 @@
+//! The library: filters, import through the system's dialog, rename, delete, and the choice in the chat.
+
+use crate::chooser::Chooser;
+use crate::file_server::model;
+use crate::harness::Desktop;
+use crate::page::{CATALOGUE, MODEL, READY, TRANSFER, files_of, with_catalogue};
+use crate::talk::{ENTER, ESCAPE};
+
+#[tokio::test]
+async fn the_filters_show_what_fits_and_the_search_what_is_named() {
+    let url = |name: &str| format!("http://127.0.0.1:9/{name}.gguf");
+    let (small, giant) = (url("small"), url("giant"));
+    let desktop = Desktop::on_cpu(with_catalogue(&[
+        ("small", "Small one", 135, &small, Some(98_000_000), None),
+        ("giant", "Giant", 180_000, &giant, Some(110_000_000_000), None),
+    ]))
+    .await;
+    desktop.open_models().await;
+    desktop.wait_for("the catalogue", || async { desktop.count(CATALOGUE).await == 2 }).await;
+    desktop.save_screenshot("models-page").await;
+
+    desktop.click("[data-testid=filter-fit] label:nth-child(2)").await;
+    desktop.wait_for("what runs here", || async { desktop.count(CATALOGUE).await == 1 }).await;
+    desktop.wait_for_shown(CATALOGUE, "Small one").await;
+    desktop.click("[data-testid=filter-place] label:nth-child(2)").await;
+    desktop.wait_for("this machine alone", || async { desktop.count(CATALOGUE).await == 0 }).await;
+    assert_eq!(desktop.shown_models().await, ["SmolLM2-135M-Instruct.Q4_1"]);
+    desktop.click("[data-testid=reset-filters]").await;
+    desktop.wait_for("everything", || async { desktop.count(CATALOGUE).await == 2 }).await;
+
+    // The keyboard alone finds the search and leaves it.
+    desktop.press(&[crate::talk::CONTROL, 'f']).await;
+    desktop.write("giant").await;
+    desktop
+        .wait_for("the giant alone", || async {
+            (desktop.count(CATALOGUE).await, desktop.count(MODEL).await) == (1, 0)
+        })
+        .await;
+    desktop.write("zzz").await;
+    desktop.wait_for_shown("[data-testid=models-found]", "No model matches").await;
+    desktop.press(&[ESCAPE]).await;
+    desktop.wait_for("everything", || async { desktop.count(CATALOGUE).await == 2 }).await;
+}
+
+#[tokio::test]
+async fn a_file_is_imported_through_the_dialog_renamed_and_deleted() {
+    let desktop = Desktop::on_cpu(with_catalogue(&[])).await;
+    let data = desktop.surroundings().data().to_path_buf();
+    let elsewhere = data.join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    std::fs::write(elsewhere.join("mine.gguf"), model(1)).unwrap();
+    desktop.open_models().await;
+
+    let chooser = Chooser::of(desktop.surroundings());
+    desktop.click("[data-testid=import]").await;
+    chooser.choose("Import models", &elsewhere.join("mine.gguf")).await;
+    desktop.wait_for_transfer("done").await;
+    let card = desktop.card_of("mine").await;
+    assert_eq!(files_of(&data), ["mine.gguf"]);
+    assert!(elsewhere.join("mine.gguf").is_file(), "what is imported is copied");
+    desktop.click("[data-testid=transfer-dismiss]").await;
+    desktop.wait_for("no transfer", || async { desktop.count(TRANSFER).await == 0 }).await;
+
+    desktop.run_script(&format!("document.querySelector(`{card} [data-testid=model-menu]`).focus()")).await;
+    desktop.press(&[crate::talk::F2]).await;
+    desktop.find("[data-testid=model-name-field]").await;
+    desktop.write("yours").await;
+    desktop.press(&[ENTER]).await;
+    desktop.card_of("yours").await;
+    assert_eq!(files_of(&data), ["yours.gguf"]);
+
+    desktop.choose_from_menu("yours", "menu-delete").await;
+    desktop.wait_for_shown("[data-testid=model-question]", "frees 1 MB").await;
+    desktop.save_screenshot("models-delete").await;
+    desktop.click("[data-testid=question-no]").await;
+    desktop.wait_for("no question", || async { !desktop.has("[data-testid=model-question]").await }).await;
+    assert_eq!(files_of(&data), ["yours.gguf"]);
+    desktop.choose_from_menu("yours", "menu-delete").await;
+    desktop.click("[data-testid=question-yes]").await;
+    desktop.wait_for("one model less", || async { desktop.count(MODEL).await == 1 }).await;
+    assert_eq!(files_of(&data), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_model_is_refused_in_words() {
+    let desktop = Desktop::on_cpu(with_catalogue(&[])).await;
+    let file = desktop.surroundings().data().join("letter.gguf");
+    std::fs::write(&file, "Dear Ada,").unwrap();
+    desktop.open_models().await;
+    desktop.click("[data-testid=import]").await;
+    Chooser::of(desktop.surroundings()).choose("Import models", &file).await;
+    desktop.find("[data-testid=problem][data-code=not_gguf]").await;
+    desktop.click("[data-testid=dismiss-problem]").await;
+    desktop.wait_for("no problem", || async { !desktop.has("[data-testid=problem]").await }).await;
+    assert_eq!(files_of(desktop.surroundings().data()), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_model_that_lies_in_the_folder_is_found_and_chosen_in_the_chat() {
+    let desktop = Desktop::on_cpu(with_catalogue(&[])).await;
+    let models = desktop.surroundings().data().join("models");
+    std::fs::create_dir_all(&models).unwrap();
+    std::fs::copy(crate::page::real_model(), models.join("beside.gguf")).unwrap();
+    std::fs::write(models.join("broken.gguf"), "GGUF").unwrap();
+
+    let picker = "[data-testid=model-picker]";
+    desktop.wait_for_shown(picker, "SmolLM2").await;
+    // The library watches its folder; the menu shows what it has found so far.
+    desktop
+        .wait_for("three models in the menu", || async {
+            desktop.click(picker).await;
+            desktop.find("[data-testid=more-models]").await;
+            let found = desktop.count("[data-testid=pick-model]").await == 3;
+            if !found {
+                desktop.press(&[ESCAPE]).await;
+                desktop.wait_for("a closed menu", || async { !desktop.has("[data-testid=more-models]").await }).await;
+            }
+            found
+        })
+        .await;
+    desktop.save_screenshot("models-picker").await;
+    let broken = desktop.texts("[data-testid=pick-model][aria-disabled=true]").await;
+    assert!(broken.len() == 1 && broken[0].contains("broken"), "{broken:?}");
+    desktop.click("[data-testid=pick-model][data-id$='beside.gguf']").await;
+    desktop.wait_for_shown(picker, "beside").await;
+    desktop.find(READY).await;
+
+    desktop.click(picker).await;
+    desktop.click("[data-testid=more-models]").await;
+    desktop.find("[data-testid=models]").await;
+    // The model in use can be deleted too: Workly goes back to its own.
+    desktop.choose_from_menu("beside", "menu-delete").await;
+    desktop.wait_for_shown("[data-testid=model-question]", "goes back").await;
+    desktop.click("[data-testid=question-yes]").await;
+    desktop.click("[data-testid=page-chat]").await;
+    desktop.wait_for_shown(picker, "SmolLM2").await;
+    desktop.find(READY).await;
+}

@@ -70,7 +70,7 @@ async fn a_file_is_imported_through_the_dialog_renamed_and_deleted() {
     assert_eq!(files_of(&data), ["yours.gguf"]);
 
     desktop.choose_from_menu("yours", "menu-delete").await;
-    desktop.wait_for_shown("[data-testid=model-question]", "frees 1 MB").await;
+    desktop.wait_for_shown("[data-testid=model-question]", "frees 1\u{a0}MB").await;
     desktop.save_screenshot("models-delete").await;
     desktop.click("[data-testid=question-no]").await;
     desktop.wait_for("no question", || async { !desktop.has("[data-testid=model-question]").await }).await;
@@ -135,4 +135,25 @@ async fn a_model_that_lies_in_the_folder_is_found_and_chosen_in_the_chat() {
     desktop.click("[data-testid=page-chat]").await;
     desktop.wait_for_shown(picker, "SmolLM2").await;
     desktop.find(READY).await;
+}
+
+#[tokio::test]
+async fn a_load_that_takes_too_long_is_cancelled_and_the_model_before_comes_back() {
+    // The second worker never gets its model loaded.
+    let surroundings = with_catalogue(&[]).with("WORKLY_FAULT", "none,hang@load");
+    let models = surroundings.data().join("models");
+    std::fs::create_dir_all(&models).unwrap();
+    std::fs::copy(crate::page::real_model(), models.join("slow.gguf")).unwrap();
+    let desktop = Desktop::on_cpu(surroundings).await;
+    desktop.open_models().await;
+    let card = desktop.card_of("slow").await;
+    desktop.click(&format!("{card} [data-testid=use-model]")).await;
+    desktop.click("[data-testid=page-chat]").await;
+    desktop.find("[data-testid=model-state][data-state=loading]").await;
+    desktop.wait_for_shown("[data-testid=model-picker]", "slow").await;
+    desktop.save_screenshot("models-loading").await;
+    desktop.click("[data-testid=cancel-load]").await;
+    desktop.find(READY).await;
+    desktop.wait_for_shown("[data-testid=model-picker]", "SmolLM2").await;
+    assert!(!desktop.ask("Say hello.").await.trim().is_empty());
 }

@@ -5,7 +5,7 @@
 mod chooser;
 mod downloads;
 #[path = "../../src-tauri/crates/workly-runtime/tests/support/file_server.rs"]
-#[expect(dead_code, unreachable_pub, reason = "each program of tests uses a part of it")]
+#[expect(dead_code, reason = "each program of tests uses a part of it")]
 mod file_server;
 #[path = "../harness/mod.rs"]
 #[expect(dead_code, reason = "each program of tests uses a part of it")]

@@ -86,14 +86,14 @@ impl Desktop {
 
     /// Bytes that the first transfer has.
     pub(crate) async fn received(&self) -> u64 {
-        let received =
-            self.run_script(&format!("return document.querySelector({TRANSFER:?})?.dataset.received ?? '0'"));
-        received.await.as_str().unwrap().parse().unwrap()
+        let script = format!("return document.querySelector({TRANSFER:?})?.dataset.received ?? '0'");
+        self.run_script(&script).await.as_str().unwrap().parse().unwrap()
     }
 
     /// Waits until the first transfer is in this state.
     pub(crate) async fn wait_for_transfer(&self, state: &str) {
-        self.find(&format!("{TRANSFER}[data-state={state}]")).await;
+        let selector = format!("{TRANSFER}[data-state={state}]");
+        self.wait_for(&selector, || self.has(&selector)).await;
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::harness::{Desktop, Surroundings};
 
 /// The pages and what tells that they are there. Add a page here when there is one more.
-const PAGES: [(&str, &str); 1] = [("", "[data-testid=composer]")];
+const PAGES: [(&str, &str); 2] = [("models", "[data-testid=catalogue-model]"), ("", "[data-testid=composer]")];
 
 #[tokio::test]
 async fn every_page_is_accessible_in_the_light() {

@@ -58,7 +58,7 @@ export const models = {
     titleLabel: "Name of the model",
     reveal: "Show in folder",
     remove: "Delete…",
-    parameters: (value: number) => (value >= 1e9 ? `${decimal(value / 1e9)}\u00a0B` : `${integer(value / 1e6)}\u00a0M`),
+    parameters: (value: number) => (value >= 1e9 ? `${decimal(value / 1e9)}\u00a0B` : `${(value >= 1e7 ? integer : decimal)(value / 1e6)}\u00a0M`),
     parametersTitle: (value: number) => `${integer(value)} parameters`,
     context: (tokens: number) => `${integer(tokens)} tokens of context`,
     parts: (parts: number) => count(parts, "file", "files"),
@@ -126,6 +126,7 @@ export const models = {
     addTitle: "Search this folder for models",
     remove: "Remove",
     removeLabel: (path: string) => `Do not search ${path} any more`,
+    otherApps: "Also show models of LM Studio, Ollama, Jan and Hugging Face",
     models: (models: number) => (models === 0 ? "no model" : count(models, "model", "models")),
   },
   question: {

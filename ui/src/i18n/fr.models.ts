@@ -57,7 +57,7 @@ export const models: typeof english = {
     titleLabel: "Nom du modèle",
     reveal: "Montrer dans le dossier",
     remove: "Supprimer…",
-    parameters: (value) => (value >= 1e9 ? `${decimal(value / 1e9)}\u00a0Md` : `${integer(value / 1e6)}\u00a0M`),
+    parameters: (value) => (value >= 1e9 ? `${decimal(value / 1e9)}\u00a0Md` : `${(value >= 1e7 ? integer : decimal)(value / 1e6)}\u00a0M`),
     parametersTitle: (value) => `${integer(value)} paramètres`,
     context: (tokens) => `contexte de ${integer(tokens)} jetons`,
     parts: (parts) => count(parts, "fichier", "fichiers"),
@@ -125,6 +125,7 @@ export const models: typeof english = {
     addTitle: "Chercher des modèles dans ce dossier",
     remove: "Retirer",
     removeLabel: (path) => `Ne plus chercher dans ${path}`,
+    otherApps: "Montrer aussi les modèles de LM Studio, Ollama, Jan et Hugging Face",
     models: (models) => (models === 0 ? "aucun modèle" : count(models, "modèle", "modèles")),
   },
   question: {

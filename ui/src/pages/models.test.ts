@@ -3,14 +3,17 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { words } from "../i18n/index.svelte";
 import { LinkPrompt } from "../stores/link.svelte";
 import { ModelsStore } from "../stores/models.svelte";
+import { SettingsStore } from "../stores/settings.svelte";
 import { FakeBackend, settle } from "../test/backend";
 import InTooltips from "../test/InTooltips.svelte";
 import { catalogueOf, FakeModels, fitOf, modelOf, transferOf } from "../test/models";
+import { FakeSettings } from "../test/panel";
 import Models from "./Models.svelte";
 
 let page: object | null = null;
 let backend: FakeModels;
 let models: ModelsStore;
+let preferences: FakeSettings;
 
 beforeEach(() => {
   words.language = "en";
@@ -25,9 +28,12 @@ afterEach(() => {
 
 async function open() {
   models = new ModelsStore(backend);
-  const props = { of: Models as unknown as Component<Record<string, unknown>>, props: { models, links: new LinkPrompt(new FakeBackend()) } };
+  preferences = new FakeSettings();
+  const settings = new SettingsStore(preferences);
+  const links = new LinkPrompt(new FakeBackend());
+  const props = { of: Models as unknown as Component<Record<string, unknown>>, props: { models, links, settings } };
   page = mount(InTooltips, { target: document.body, props });
-  await models.follow();
+  await Promise.all([models.follow(), settings.follow()]);
   await shown();
 }
 
@@ -159,5 +165,7 @@ describe("the page of models", () => {
     one("remove-folder").click();
     one("add-folder").click();
     expect(backend.asked).toEqual(["remove folder /home/ada/models", "add folder"]);
+    one("other-apps").click();
+    expect(preferences.calls).toEqual([["library.other_apps", false]]);
   });
 });

@@ -1,8 +1,10 @@
 //! The library: filters, import through the system's dialog, rename, delete, and the choice in the chat.
 
 use crate::chooser::Chooser;
+use crate::dragging::Drag;
 use crate::file_server::model;
 use crate::harness::Desktop;
+use crate::harness::screen::Screen;
 use crate::page::{CATALOGUE, MODEL, READY, TRANSFER, files_of, with_catalogue};
 use crate::talk::{ENTER, ESCAPE};
 
@@ -79,6 +81,47 @@ async fn a_file_is_imported_through_the_dialog_renamed_and_deleted() {
     desktop.click("[data-testid=question-yes]").await;
     desktop.wait_for("one model less", || async { desktop.count(MODEL).await == 1 }).await;
     assert_eq!(files_of(&data), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn files_that_are_let_go_over_the_window_are_imported() {
+    let desktop = Desktop::on_cpu(with_catalogue(&[])).await;
+    let data = desktop.surroundings().data().to_path_buf();
+    let elsewhere = data.join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    let (file, letter) = (elsewhere.join("dragged.gguf"), elsewhere.join("letter.txt"));
+    std::fs::write(&file, model(1)).unwrap();
+    std::fs::write(&letter, "Dear Ada,").unwrap();
+    let window = Screen::of(desktop.surroundings()).window().await;
+    let zone = "[data-testid=drop-zone]";
+
+    // A drag that only passes leaves nothing behind, on the page of the chat as well.
+    let drag = Drag::begin(desktop.surroundings(), window, vec![letter.clone()]);
+    desktop.wait_for("the refusal of a letter", || held(&desktop, &drag, "[data-models='0']")).await;
+    drag.leave();
+    desktop.wait_for("no zone", || async { !desktop.has(zone).await }).await;
+
+    let drag = Drag::begin(desktop.surroundings(), window, vec![file.clone(), letter]);
+    desktop.wait_for("the zone", || held(&desktop, &drag, "[data-models='1']")).await;
+    desktop.save_screenshot("models-drop").await;
+    drag.drop_files();
+    desktop
+        .wait_for("the page of models", || async {
+            drag.answer();
+            desktop.has("[data-testid=models]").await
+        })
+        .await;
+    assert!(!desktop.has(zone).await);
+    desktop.wait_for_transfer("done").await;
+    desktop.card_of("dragged").await;
+    assert_eq!(files_of(&data), ["dragged.gguf"]);
+    assert!(file.is_file(), "what is imported is copied");
+}
+
+/// Holds files over the middle of the window, and tells whether it shows what it would do with them.
+async fn held(desktop: &Desktop, drag: &Drag, shown: &str) -> bool {
+    drag.hold((500, 400));
+    desktop.has(&format!("[data-testid=drop-zone]{shown}")).await
 }
 
 #[tokio::test]

@@ -68,7 +68,8 @@ impl Drag {
     }
 
     fn give(&self, request: &SelectionRequestEvent) {
-        let list: String = self.files.iter().map(|file| format!("file://{}\r\n", file.display())).collect();
+        let files: Vec<String> = self.files.iter().map(|file| format!("file://{}", file.display())).collect();
+        let list = files.join("\r\n");
         let is_known = request.target == self.atom("text/uri-list");
         if is_known {
             let (window, property, kind) = (request.requestor, request.property, request.target);

@@ -5,18 +5,16 @@ use crate::dragging::Drag;
 use crate::file_server::model;
 use crate::harness::Desktop;
 use crate::harness::screen::Screen;
-use crate::page::{CATALOGUE, MODEL, READY, TRANSFER, files_of, with_catalogue};
+use crate::page::{CATALOGUE, MODEL, Offer, READY, TRANSFER, files_of, with_catalogue};
 use crate::talk::{ENTER, ESCAPE};
 
 #[tokio::test]
 async fn the_filters_show_what_fits_and_the_search_what_is_named() {
     let url = |name: &str| format!("http://127.0.0.1:9/{name}.gguf");
-    let (small, giant) = (url("small"), url("giant"));
-    let desktop = Desktop::on_cpu(with_catalogue(&[
-        ("small", "Small one", 135, &small, Some(98_000_000), None),
-        ("giant", "Giant", 180_000, &giant, Some(110_000_000_000), None),
-    ]))
-    .await;
+    let small = Offer { size: Some(98_000_000), ..Offer::new("small", "Small one", url("small")) };
+    let giant = Offer::new("giant", "Giant", url("giant"));
+    let giant = Offer { parameters: 180_000_000_000, size: Some(110_000_000_000), ..giant };
+    let desktop = Desktop::on_cpu(with_catalogue(&[small, giant])).await;
     desktop.open_models().await;
     desktop.wait_for("the catalogue", || async { desktop.count(CATALOGUE).await == 2 }).await;
     desktop.save_screenshot("models-page").await;

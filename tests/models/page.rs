@@ -27,21 +27,37 @@ pub(crate) fn slow_host() -> Server {
     })
 }
 
-/// Surroundings whose catalogue has these models: name, title, millions of parameters, address, bytes, SHA-256.
-pub(crate) fn with_catalogue(models: &[(&str, &str, u64, &str, Option<u64>, Option<&str>)]) -> Surroundings {
+/// A model of a catalogue.
+pub(crate) struct Offer {
+    pub(crate) id: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) parameters: u64,
+    pub(crate) url: String,
+    /// Bytes, where the catalogue knows.
+    pub(crate) size: Option<u64>,
+    pub(crate) sha256: Option<String>,
+}
+
+impl Offer {
+    /// A small model, of which the catalogue knows no more than where it is.
+    pub(crate) fn new(id: &'static str, title: &'static str, url: String) -> Self {
+        Self { id, title, parameters: 135_000_000, url, size: None, sha256: None }
+    }
+}
+
+/// Surroundings with a catalogue of these models.
+pub(crate) fn with_catalogue(offers: &[Offer]) -> Surroundings {
     let surroundings = Surroundings::new();
-    let list: Vec<Value> = models
-        .iter()
-        .map(|(id, title, millions, url, size, hash)| {
-            json!({
-                "id": id, "title": title, "parameters": millions * 1_000_000, "quantization": "Q4_1",
-                "summary_en": format!("{title}, made for a test of this page."),
-                "summary_fr": format!("{title}, fait pour un essai de cette page."),
-                "context_tokens": 8192, "size_bytes": size, "license": "Apache-2.0",
-                "homepage": "https://example.org/model", "url": url, "sha256": hash,
-            })
+    let describe = |Offer { id, title, parameters, url, size, sha256 }: &Offer| {
+        json!({
+            "id": id, "title": title, "parameters": parameters, "quantization": "Q4_1",
+            "summary_en": format!("{title}, made for a test of this page."),
+            "summary_fr": format!("{title}, fait pour un essai de cette page."),
+            "context_tokens": 8192, "size_bytes": size, "license": "Apache-2.0",
+            "homepage": "https://example.org/model", "url": url, "sha256": sha256,
         })
-        .collect();
+    };
+    let list: Vec<Value> = offers.iter().map(describe).collect();
     let file = surroundings.data().join("catalogue.json");
     std::fs::write(&file, json!({ "version": 1, "models": list }).to_string()).unwrap();
     let path = file.to_str().unwrap().to_owned();
@@ -100,8 +116,8 @@ impl Desktop {
 /// The model files in Workly's own folder.
 pub(crate) fn files_of(data: &Path) -> Vec<String> {
     let folder = std::fs::read_dir(data.join("models")).into_iter().flatten().flatten();
-    let mut names: Vec<String> = folder.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-    names.retain(|name| name.ends_with(".gguf"));
+    let models = folder.filter(|entry| entry.path().extension().is_some_and(|ending| ending == "gguf"));
+    let mut names: Vec<String> = models.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     names
 }

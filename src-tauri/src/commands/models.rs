@@ -1,4 +1,5 @@
 //! Models: the library, what can be fetched, and what is on its way.
+#![expect(clippy::needless_pass_by_value, reason = "the shape in which Tauri passes arguments")]
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -118,9 +118,9 @@ export class ModelsStore {
   retry = (transfer: Transfer) => this.#do(() => this.backend.retry(transfer.id));
   dismiss = (transfer: Transfer) => this.#do(() => this.backend.dismiss(transfer.id));
 
-  /** The transfer of a model of the catalogue, if one is there. */
+  /** The transfer that brings a model of the catalogue, if one does. */
   transferOf(id: string): Transfer | null {
-    return this.transfers.find((transfer) => transfer.catalogue_id === id && transfer.state !== "done") ?? null;
+    return this.transfers.find((transfer) => transfer.catalogue_id === id && transfer.state !== "done" && transfer.state !== "failed") ?? null;
   }
 
   async #do(act: () => Promise<void>): Promise<boolean> {

@@ -113,8 +113,10 @@ describe("the models", () => {
     const { backend, models, stop } = await open();
     backend.move(transferOf());
     expect(models.transferOf("tiny")?.id).toBe("t1");
-    backend.move(transferOf({ state: "done" }));
-    expect(models.transferOf("tiny")).toBeNull();
+    for (const state of ["done", "failed"] as const) {
+      backend.move(transferOf({ state }));
+      expect(models.transferOf("tiny")).toBeNull();
+    }
     stop();
     backend.move();
     expect(models.transfers).toHaveLength(1);

@@ -2,6 +2,7 @@
 
 mod bench;
 mod chat;
+mod models;
 mod monitor;
 mod plan;
 mod simulate;
@@ -28,6 +29,8 @@ enum Command {
     Monitor(monitor::MonitorArgs),
     /// Show how many layers each profile would place on the GPU.
     Plan(plan::PlanArguments),
+    /// Show the models on this machine and how they fit.
+    Models(models::ModelsArguments),
     /// Measure how long a switch of profile holds an answer up.
     Bench(bench::BenchArguments),
     /// Play a recorded GPU load and show when Workly would switch.
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Command::Chat(arguments) => block_on(chat::run(arguments)),
         Command::Monitor(arguments) => block_on(monitor::run(arguments)),
         Command::Plan(arguments) => block_on(plan::run(arguments)),
+        Command::Models(arguments) => block_on(models::run(arguments)),
         Command::Bench(arguments) => block_on(bench::run(arguments)),
         Command::Simulate(arguments) => simulate::run(arguments),
         Command::Worker(arguments) => worker::run(&arguments),

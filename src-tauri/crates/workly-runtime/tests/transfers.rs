@@ -24,7 +24,7 @@ use workly_runtime::catalogue;
 use workly_runtime::transfers::{FreeSpace, Options, Transfers};
 
 /// How long anything here may take at the most.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// Waits are short; nothing else is different.
 fn options() -> Options {

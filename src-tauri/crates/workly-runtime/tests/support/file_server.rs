@@ -1,4 +1,5 @@
 //! A host for downloads that does as a test tells it, and counts the bytes it serves.
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -57,13 +58,13 @@ impl Reply {
     }
 
     #[must_use]
-    pub(crate) fn with(mut self, name: &str, value: impl ToString) -> Self {
-        self.headers.push((name.to_owned(), value.to_string()));
+    pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
         self
     }
 
     /// Where to instead.
-    pub(crate) fn redirect(to: impl ToString) -> Self {
+    pub(crate) fn redirect(to: &str) -> Self {
         Self::new(302, Body::Whole(Vec::new())).with("Location", to)
     }
 
@@ -89,7 +90,7 @@ impl Reply {
         let Body::Whole(mut content) = self.body else { return self };
         let length = content.len();
         content.truncate(bytes);
-        Self { body: end(content), ..self }.with("Content-Length", length)
+        Self { body: end(content), ..self }.with("Content-Length", length.to_string())
     }
 }
 
@@ -155,9 +156,10 @@ impl Server {
         }
         let mut head = format!("HTTP/1.1 {status} As told\r\nConnection: close\r\n");
         for (name, value) in headers {
-            head += &format!("{name}: {value}\r\n");
+            head.extend([&name, ": ", &value, "\r\n"]);
         }
-        if stream.write_all(format!("{head}\r\n").as_bytes()).is_err() {
+        head.push_str("\r\n");
+        if stream.write_all(head.as_bytes()).is_err() {
             return;
         }
         let (Body::Whole(content) | Body::Cut(content) | Body::Hang(content) | Body::Endless(content)) = &body;
@@ -166,7 +168,7 @@ impl Server {
             return;
         }
         match body {
-            Body::Endless(_) => while self.send(&mut stream, &[0; PIECE], true) {},
+            Body::Endless(_) => while self.send(&mut stream, &vec![0; PIECE], true) {},
             // Until the client has had enough.
             Body::Hang(_) => while matches!(stream.read(&mut [0; 1024]), Ok(1..)) {},
             Body::Whole(_) | Body::Cut(_) => {}

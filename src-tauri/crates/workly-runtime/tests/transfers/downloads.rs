@@ -83,7 +83,7 @@ async fn a_host_that_never_answers_is_given_up_and_what_is_here_is_kept() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_waiting_download_says_why() {
-    let server = Server::start(|_, _| Reply::new(503, Body::Whole(Vec::new())).with("Retry-After", 600));
+    let server = Server::start(|_, _| Reply::new(503, Body::Whole(Vec::new())).with("Retry-After", "600"));
     let library = Library::new(options());
     let id = library.fetch(&server.url("a.gguf")).await;
     let waiting = library.state(&id, TransferState::Waiting).await;

@@ -660,11 +660,13 @@ export type AiSettings = { gpu_profile: ProfileChoice, auto_switching_enabled: b
 
 export type GpuMonitoringSettings = { interval_seconds: number, csv_history_enabled: boolean, thresholds: Thresholds, };
 
+export type LibrarySettings = { folders: Array<string>, other_apps: boolean, };
+
 export type UiSettings = { language: "system" | "en" | "fr", theme: "system" | "light" | "dark", close_to_tray: boolean, autostart: boolean, notify_on_switch: boolean, };
 
 export type OverrideSetting = { kind: OverrideWish, until: number | null, };
 
-export type Settings = { ai: AiSettings, gpu_monitoring: GpuMonitoringSettings, ui: UiSettings, override?: OverrideSetting, };
+export type Settings = { ai: AiSettings, gpu_monitoring: GpuMonitoringSettings, library: LibrarySettings, ui: UiSettings, override?: OverrideSetting, };
 
 export type SettingsNotice = { "type": "restored", 
 /**

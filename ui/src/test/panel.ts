@@ -15,6 +15,7 @@ export function settingsOf(): Settings {
       standby: "auto", gpu_device: "auto", cpu_threads: "auto",
     },
     gpu_monitoring: { interval_seconds: 5, csv_history_enabled: false, thresholds },
+    library: { folders: [], other_apps: true },
     ui: { language: "system", theme: "system", close_to_tray: true, autostart: false, notify_on_switch: true },
   };
 }

@@ -6,6 +6,7 @@
 pub mod chat;
 pub mod crash_budget;
 pub mod device;
+pub mod fit;
 pub mod layer_plan;
 pub mod model;
 pub mod policy;

@@ -3,12 +3,18 @@
 //! A bad value falls back alone and leaves a [`SettingFault`] that names it; keys Workly does not know survive in the
 //! document. Reading, watching and writing the file is not done here.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use ts_rs::TS;
 
 use crate::profile::ProfileChoice;
 use crate::thresholds::Thresholds;
+
+/// Folders that can be added to the library.
+const MOST_FOLDERS: usize = 64;
 
 /// Everything the user can set.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
@@ -17,6 +23,8 @@ pub struct Settings {
     pub ai: Ai,
     /// How the GPU is watched.
     pub gpu_monitoring: GpuMonitoring,
+    /// Where models are found.
+    pub library: LibraryFolders,
     /// The window.
     pub ui: Ui,
     /// What the user asked for in the tray, for a while.
@@ -54,6 +62,15 @@ pub struct GpuMonitoring {
     pub csv_history_enabled: bool,
     /// The thresholds, validated.
     pub thresholds: Thresholds,
+}
+
+/// Where models are found, beside Workly's own folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LibraryFolders {
+    /// Folders that the user added, as full paths.
+    pub folders: Vec<String>,
+    /// Whether models of other programs on this machine are shown.
+    pub other_apps: bool,
 }
 
 /// The window.
@@ -141,6 +158,12 @@ impl Default for GpuMonitoring {
     }
 }
 
+impl Default for LibraryFolders {
+    fn default() -> Self {
+        Self { folders: Vec::new(), other_apps: true }
+    }
+}
+
 impl Default for Ui {
     fn default() -> Self {
         Self {
@@ -173,7 +196,7 @@ impl Settings {
             let message = "is not a JSON object".to_owned();
             faults.push(SettingFault { key: "the file".into(), message, fallback: "the defaults".into() });
         }
-        let Self { mut ai, mut gpu_monitoring, mut ui, mut override_ } = Self::default();
+        let Self { mut ai, mut gpu_monitoring, mut library, mut ui, mut override_ } = Self::default();
 
         let mut section = Section { document, name: "ai", faults: &mut faults };
         section.take("gpu_profile", &mut ai.gpu_profile, |value| {
@@ -209,7 +232,11 @@ impl Settings {
         section.take("csv_history_enabled", &mut gpu_monitoring.csv_history_enabled, boolean);
         gpu_monitoring.thresholds = salvage_thresholds(document, &mut faults);
 
-        let mut section = Section { document, name: "ui", faults: &mut faults };
+        let mut section = Section { document, name: "library", faults: &mut faults };
+        section.take("folders", &mut library.folders, folders);
+        section.take("other_apps", &mut library.other_apps, boolean);
+
+        section.name = "ui";
         section.take("language", &mut ui.language, |value| {
             one_of(value, &["system", "en", "fr"]).ok_or("must be system, en or fr")
         });
@@ -225,7 +252,7 @@ impl Settings {
             Value::Null => Ok(None),
             value => override_setting(value).map(Some).ok_or("must have a kind (hold or give_up) and an until"),
         });
-        (Self { ai, gpu_monitoring, ui, override_ }, faults)
+        (Self { ai, gpu_monitoring, library, ui, override_ }, faults)
     }
 
     /// Writes the settings into a document; keys Workly does not know stay as they are.
@@ -293,6 +320,16 @@ fn salvage_thresholds(document: &Value, faults: &mut Vec<SettingFault>) -> Thres
 
 fn boolean(value: &Value) -> Result<bool, &'static str> {
     value.as_bool().ok_or("must be true or false")
+}
+
+fn folders(value: &Value) -> Result<Vec<String>, &'static str> {
+    let wanted = "must be a list of up to 64 full paths of folders";
+    let paths = value.as_array().filter(|paths| paths.len() <= MOST_FOLDERS).ok_or(wanted)?;
+    let path = |value: &Value| value.as_str().filter(|path| Path::new(path).is_absolute()).map(ToOwned::to_owned);
+    let mut folders: Vec<String> = paths.iter().map(path).collect::<Option<_>>().ok_or(wanted)?;
+    let mut seen = BTreeSet::new();
+    folders.retain(|folder| seen.insert(folder.clone()));
+    Ok(folders)
 }
 
 fn whole(value: &Value, least: u32, most: u32) -> Option<u32> {
@@ -385,6 +422,19 @@ mod tests {
         let (settings, faults) = Settings::salvage(&document);
         assert_eq!(settings, Settings::default());
         assert_eq!(faults.len(), 2, "one message per fault: {faults:?}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn folders_of_the_library_are_full_paths_each_once() {
+        let folders = |folders: Value| {
+            let (settings, faults) = Settings::salvage(&json!({ "library": { "folders": folders } }));
+            (settings.library.folders, faults.len())
+        };
+        assert_eq!(folders(json!(["/a", "/b", "/a"])), (vec!["/a".to_owned(), "/b".to_owned()], 0));
+        for bad in [json!("/a"), json!(["models"]), json!([1]), json!(vec!["/a"; 65])] {
+            assert_eq!(folders(bad), (vec![], 1));
+        }
     }
 
     #[test]

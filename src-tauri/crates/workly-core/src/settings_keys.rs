@@ -11,6 +11,9 @@ pub const THRESHOLDS: &str = "gpu_monitoring.thresholds";
 /// The key of what the user asked for in the tray.
 const OVERRIDE: &str = "override";
 
+/// What a reset of everything leaves: the choice of the model and where models lie are no preferences.
+const KEPT: [&str; 2] = ["ai.model", "library.folders"];
+
 /// Every key that can be set, in the order of the file.
 pub fn keys() -> Vec<String> {
     let mut keys = Vec::new();
@@ -44,10 +47,10 @@ pub fn set(document: &Value, key: &str, value: Value) -> Result<Value, SettingFa
 }
 
 /// Removes one value from a document, which gives it its default again; an empty key removes all Workly knows but the
-/// choice of the model.
+/// choice of the model and the folders of the library.
 pub fn reset(document: &Value, key: &str) -> Value {
     let mut changed = document.clone();
-    let wanted = |known: &String| if key.is_empty() { known != "ai.model" } else { known == key };
+    let wanted = |known: &String| if key.is_empty() { !KEPT.contains(&known.as_str()) } else { known == key };
     for known in keys().into_iter().filter(wanted) {
         let (section, name) = known.split_once('.').unwrap_or(("", &known));
         let values = if section.is_empty() { Some(&mut changed) } else { changed.get_mut(section) };
@@ -142,9 +145,10 @@ mod tests {
 
     #[test]
     fn a_reset_of_all_keeps_what_workly_does_not_know_and_the_model() {
-        let document =
-            json!({ "ai": { "model": "m.gguf", "context_tokens": 512 }, "override": {"kind":"hold"}, "x": 1 });
-        assert_eq!(reset(&document, ""), json!({ "ai": { "model": "m.gguf" }, "x": 1 }));
+        let document = json!({ "ai": { "model": "m.gguf", "context_tokens": 512 }, "library": { "folders": ["/m"], "other_apps": false },
+                "override": {"kind":"hold"}, "x": 1 });
+        let kept = json!({ "ai": { "model": "m.gguf" }, "library": { "folders": ["/m"] }, "x": 1 });
+        assert_eq!(reset(&document, ""), kept);
     }
 
     #[test]

@@ -138,6 +138,7 @@ pub struct ReasonCount {
 struct SettingsShape {
     ai: AiShape,
     gpu_monitoring: GpuMonitoringShape,
+    library: LibraryShape,
     ui: UiShape,
     #[ts(rename = "override", optional)]
     override_: Option<OverrideShape>,
@@ -165,6 +166,14 @@ struct GpuMonitoringShape {
     interval_seconds: f64,
     csv_history_enabled: bool,
     thresholds: Thresholds,
+}
+
+#[derive(TS)]
+#[ts(rename = "LibrarySettings")]
+#[expect(dead_code, reason = "only its declaration is used")]
+struct LibraryShape {
+    folders: Vec<String>,
+    other_apps: bool,
 }
 
 #[derive(TS)]
@@ -197,6 +206,7 @@ pub(crate) fn declarations(config: &Config) -> Vec<String> {
         Reason::decl(config),
         AiShape::decl(config),
         GpuMonitoringShape::decl(config),
+        LibraryShape::decl(config),
         UiShape::decl(config),
         OverrideShape::decl(config),
         SettingsShape::decl(config),

@@ -8,6 +8,8 @@ use crate::error::GgufError;
 pub(crate) const HEADER_LIMIT: u64 = 256 << 20;
 /// Bytes of texts and lists that are kept of a header.
 const KEPT_LIMIT: u64 = 8 << 20;
+/// Bytes of all names of keys and tensors.
+const NAMES_LIMIT: u64 = 8 << 20;
 /// Bytes of one text that are kept.
 const TEXT_LIMIT: u64 = 512 << 10;
 /// Bytes read at once.
@@ -20,13 +22,15 @@ pub(crate) struct Source<R> {
     length: u64,
     /// Bytes from the start.
     at: u64,
-    /// Bytes that may still be kept.
+    /// Bytes of texts and lists that may still be kept.
     budget: u64,
+    /// Bytes that names may still have.
+    names: u64,
 }
 
 impl<R: Read + Seek> Source<R> {
     pub(crate) fn new(inner: R, length: u64) -> Self {
-        Self { inner: BufReader::with_capacity(BUFFER, inner), length, at: 0, budget: KEPT_LIMIT }
+        Self { inner: BufReader::with_capacity(BUFFER, inner), length, at: 0, budget: KEPT_LIMIT, names: NAMES_LIMIT }
     }
 
     /// Bytes from the start.
@@ -117,9 +121,13 @@ impl<R: Read + Seek> Source<R> {
     pub(crate) fn name(&mut self, most: u64, what: &str) -> Result<String, GgufError> {
         let bytes = self.u64(what)?;
         self.check(bytes, what)?;
-        if bytes > most || !self.may_keep(bytes) {
+        if bytes > most {
             return Err(GgufError::Unbelievable(format!("{what} has a name of {bytes} bytes")));
         }
+        self.names = self
+            .names
+            .checked_sub(bytes)
+            .ok_or_else(|| GgufError::Unbelievable(format!("its names take more than {NAMES_LIMIT} bytes")))?;
         String::from_utf8(self.bytes(bytes, what)?)
             .map_err(|_| GgufError::Damaged(format!("{what} has a name that is no text")))
     }

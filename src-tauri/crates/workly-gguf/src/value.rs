@@ -55,6 +55,7 @@ impl Kind {
     }
 
     /// Its number in files.
+    #[cfg(feature = "writer")]
     pub(crate) const fn id(self) -> u32 {
         self as u32
     }

@@ -11,7 +11,7 @@ use crate::model_settings::ModelSettings;
 use crate::places;
 
 /// Which model to run, and how.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct ModelArguments {
     /// The GGUF file to chat with; without it, the model that comes with Workly.
     #[arg(long, value_name = "PATH")]

@@ -18,6 +18,7 @@ use crate::card::{self, Card, Circumstances, Unsized};
 use crate::cpu::default_threads;
 use crate::experience::{Experience, unix_ms};
 use crate::launcher::{Backends, Launcher};
+use crate::library;
 use crate::model_settings::ModelSettings;
 use crate::monitor::{Activity, Monitor};
 
@@ -66,12 +67,14 @@ impl Setback {
 }
 
 /// How far a load is.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Progress {
     /// 0 to 1, once the worker tells.
     pub(crate) fraction: Option<f32>,
     /// The profile that is loaded for.
     pub(crate) profile: Option<Profile>,
+    /// What the user should know before the load is done: that there is too little memory.
+    pub(crate) warning: Option<String>,
 }
 
 /// The card sleeps, or is not wanted.
@@ -150,6 +153,7 @@ impl Site {
     /// enough memory on it. Dropping the future ends what was started.
     pub(crate) async fn first(self) -> Result<First, Setback> {
         let (mut card, mut before, mut notice, mut fell_back) = (None, None, None, None);
+        self.progress.send_replace(Progress::default());
         let store = self.experience.clone();
         let path = self.settings.path.clone();
         let unfinished = tokio::task::spawn_blocking(move || store.take_unfinished_load(&path)).await.ok().flatten();
@@ -163,9 +167,11 @@ impl Site {
                     (before, notice) = (Some(reading), why);
                     if profile.uses_gpu() {
                         let device = Some(sized.device.name.clone());
+                        let warning = self.warn_of_memory(plan.layers).await;
                         match self.clone().load(worker, profile, plan, device, self.threads()).await {
                             Ok(running) => {
                                 let card = Some(sized);
+                                let notice = both(notice, warning);
                                 return Ok(First { running, card, before, ceiling, notice, fell_back });
                             }
                             Err(setback) if setback.is_about_the_place() => {
@@ -191,8 +197,19 @@ impl Site {
             }
         }
         let threads = self.threads();
+        let warning = self.warn_of_memory(0).await;
         let running = self.on_cpu(threads).await?;
+        let notice = both(notice, warning);
         Ok(First { running, card, before, ceiling, notice, fell_back })
+    }
+
+    /// Warns of a load that will not fit in RAM, while it is under way; it is the user's machine, so it is not refused.
+    async fn warn_of_memory(&self, gpu_layers: u32) -> Option<String> {
+        let (path, context) = (self.settings.path.clone(), self.settings.context);
+        let look = move || library::warn_before_load(&path, context, gpu_layers);
+        let warning = tokio::task::spawn_blocking(look).await.ok().flatten();
+        self.progress.send_modify(|progress| progress.warning.clone_from(&warning));
+        warning
     }
 
     /// Threads of a worker that has the machine to itself: as the user set, else one for each physical core.
@@ -277,7 +294,7 @@ impl Site {
         device: Option<String>,
         threads: u32,
     ) -> Result<Running, Setback> {
-        self.progress.send_replace(Progress { fraction: None, profile: Some(profile) });
+        self.progress.send_modify(|progress| (progress.fraction, progress.profile) = (None, Some(profile)));
         let _marker = if profile.uses_gpu() {
             let (store, path) = (self.experience.clone(), self.settings.path.clone());
             tokio::task::spawn_blocking(move || store.mark_load(&path, profile)).await.ok().flatten()
@@ -296,7 +313,7 @@ impl Site {
         loop {
             match call.next().await {
                 CallEvent::Reply(Reply::LoadProgress { fraction }) => {
-                    self.progress.send_replace(Progress { fraction: Some(fraction), profile: Some(profile) });
+                    self.progress.send_modify(|progress| progress.fraction = Some(fraction));
                 }
                 CallEvent::Reply(Reply::Loaded(model)) => return Ok(Running { worker, model, profile, plan }),
                 CallEvent::Reply(Reply::Failed(problem)) => return Err(Setback::Refused(problem)),
@@ -305,6 +322,14 @@ impl Site {
                 CallEvent::Reply(_) | CallEvent::Silent | CallEvent::Resumed => {}
             }
         }
+    }
+}
+
+/// Two things that the user should know, or one.
+fn both(first: Option<String>, second: Option<String>) -> Option<String> {
+    match (first, second) {
+        (Some(first), Some(second)) => Some(format!("{first} {second}")),
+        (first, second) => first.or(second),
     }
 }
 

@@ -16,11 +16,16 @@ pub(crate) fn step_down_threads() -> u32 {
     (default_threads() / 2).max(1)
 }
 
-/// Memory of the machine that programs may still take, bytes; where the system does not tell, as much as they like.
-pub(crate) fn available_memory() -> u64 {
+/// Memory of the machine that programs may still take, bytes; `None` where the system does not tell.
+pub(crate) fn memory_to_be_had() -> Option<u64> {
     let memory = MemoryRefreshKind::nothing().with_ram();
-    let system = System::new_with_specifics(RefreshKind::nothing().with_memory(memory));
-    system.map_or(u64::MAX, |system| system.available_memory())
+    let system = System::new_with_specifics(RefreshKind::nothing().with_memory(memory)).ok()?;
+    Some(system.available_memory()).filter(|bytes| *bytes > 0)
+}
+
+/// The same; where the system does not tell, as much as they like.
+pub(crate) fn available_memory() -> u64 {
+    memory_to_be_had().unwrap_or(u64::MAX)
 }
 
 /// Memory that a process holds, bytes; `None` where it is gone.

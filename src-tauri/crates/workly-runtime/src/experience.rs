@@ -1,10 +1,12 @@
 //! What Workly has learned of models on devices, remembered in files: what they take, how far predictions were off, how
 //! often their workers crashed, and whether a load was under way when everything stopped.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hasher as _};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -20,9 +22,14 @@ const FILE: &str = "footprints.json";
 /// The folder of markers of loads under way, one file for each process.
 const LOADING: &str = "loading";
 /// Entries that are remembered; the oldest give way.
-const REMEMBERED: usize = 64;
+const REMEMBERED: usize = 128;
+/// The backend of entries that hold for the CPU.
+const CPU: &str = "CPU";
 /// Bytes at a model file's start that tell it from others of its size and time.
 const HEADER_BYTES: u64 = 1 << 20;
+
+/// Held while the file is changed.
+static CHANGING: Mutex<()> = Mutex::new(());
 
 /// Where it is remembered. The functions read and write files: not for an async task's own thread.
 #[derive(Debug, Clone)]
@@ -61,6 +68,69 @@ pub struct Known {
     pub crashes_unix_ms: Vec<u64>,
     /// It crashed too often: it stays on the CPU until the user chooses a GPU profile again.
     pub cpu_only: bool,
+    /// Tokens per second in each profile, of late.
+    pub tokens_per_second: BTreeMap<Profile, f64>,
+}
+
+impl Known {
+    /// An answer was written wholly in this profile. Older ones count less and less.
+    pub fn wrote(&mut self, profile: Profile, tokens_per_second: f64) {
+        let speed = self.tokens_per_second.entry(profile).or_insert(tokens_per_second);
+        *speed = f64::midpoint(*speed, tokens_per_second);
+    }
+}
+
+/// A card, as far as it is told apart from others.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OnCard<'a> {
+    /// Its name.
+    pub(crate) name: &'a str,
+    /// PCI address, where it is known.
+    pub(crate) pci_address: Option<&'a str>,
+}
+
+/// Everything that is remembered at one moment.
+#[derive(Debug, Default)]
+pub(crate) struct Learned {
+    entries: Vec<(Key, Known)>,
+}
+
+/// What is remembered of a model, for one card and the CPU.
+#[derive(Debug, Default)]
+pub(crate) struct OfModel {
+    /// What it would take of the card.
+    pub(crate) footprints: Option<FootprintTable>,
+    /// Measured by predicted footprint.
+    pub(crate) correction: Option<f64>,
+    /// Tokens per second, in the order of [`Profile::ALL`].
+    pub(crate) speeds: [Option<f64>; 3],
+}
+
+impl Learned {
+    /// What is remembered of a model, set up so, on this card and on the CPU; the newest entry counts.
+    pub(crate) fn of_model(
+        &self,
+        model: &ModelFile,
+        context: ContextSize,
+        kv_type: KvType,
+        card: Option<OnCard>,
+    ) -> OfModel {
+        let fits = |key: &Key| key.model == *model && key.context == context && key.kv_type == kv_type;
+        let newest = |is_it: &dyn Fn(&Key) -> bool| {
+            self.entries.iter().rev().find(|(key, _)| fits(key) && is_it(key)).map(|(_, known)| known)
+        };
+        let on_card = card.and_then(|card| newest(&|key| key.is_on(card)));
+        let on_cpu = newest(&|key| key.backend == CPU);
+        let speed = |profile: Profile| {
+            let known = if profile.uses_gpu() { on_card } else { on_cpu };
+            known.and_then(|known| known.tokens_per_second.get(&profile)).copied()
+        };
+        OfModel {
+            footprints: on_card.and_then(|known| known.footprints.clone()),
+            correction: on_card.and_then(|known| known.correction),
+            speeds: Profile::ALL.map(speed),
+        }
+    }
 }
 
 /// The file's content. One written by another version of Workly, which may place layers differently, is not used.
@@ -103,9 +173,17 @@ impl Experience {
         entries.into_iter().find(|(known, _)| known == key).map(|(_, known)| known).unwrap_or_default()
     }
 
+    /// Everything that is known at this moment.
+    pub(crate) fn learned(&self) -> Learned {
+        let entries = self.file().map(|file| Remembered::read(&file).entries);
+        Learned { entries: entries.unwrap_or_default() }
+    }
+
     /// Changes what is known. A file that cannot be written is only noted.
     pub fn change(&self, key: &Key, change: impl FnOnce(&mut Known)) {
         let Some(file) = self.file() else { return };
+        // Two changes of this process at once must not undo each other.
+        let _alone = CHANGING.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = update(&file, key, change) {
             tracing::warn!(%error, "what was learned is not remembered");
         }
@@ -185,8 +263,32 @@ impl Key {
     }
 }
 
+impl Key {
+    /// The key of a model on the CPU, whatever cards there are.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn on_cpu(model: &Path, context: ContextSize, kv_type: KvType) -> io::Result<Self> {
+        let model = ModelFile::read(model)?;
+        Ok(Self { model, context, kv_type, backend: CPU.into(), device: String::new(), pci_address: None })
+    }
+
+    fn is_on(&self, card: OnCard) -> bool {
+        match (self.pci_address.as_deref(), card.pci_address) {
+            (Some(known), Some(card)) => known.eq_ignore_ascii_case(card),
+            _ => self.backend != CPU && self.device == card.name,
+        }
+    }
+}
+
 impl ModelFile {
-    fn read(path: &Path) -> io::Result<Self> {
+    /// What tells a file apart.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub(crate) fn read(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         let metadata = file.metadata()?;
         let since = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -269,6 +371,34 @@ mod tests {
         let other = Key { kv_type: KvType::Q8_0, ..key(1) };
         assert_eq!(experience.of(&other), Known::default());
         assert_eq!(fs::read_dir(folder.path().join("new folder")).unwrap().count(), 1, "nothing else is left behind");
+    }
+
+    #[test]
+    fn speeds_are_remembered_by_profile_and_the_cpus_hold_for_every_card() {
+        let folder = tempfile::tempdir().unwrap();
+        let experience = Experience::new(Some(folder.path()));
+        let on_cpu = Key { backend: CPU.into(), device: String::new(), pci_address: None, ..key(1) };
+        experience.change(&key(1), |known| {
+            known.wrote(Profile::Performance, 40.0);
+            known.wrote(Profile::Performance, 60.0);
+            known.footprints = Some(table(10));
+        });
+        experience.change(&on_cpu, |known| known.wrote(Profile::CpuFallback, 9.0));
+        let learned = experience.learned();
+        let model = |bytes| ModelFile { bytes, modified_ms: 1, header_hash: u64::MAX };
+        let of = |bytes, card| learned.of_model(&model(bytes), ContextSize::UpTo(4096), KvType::F16, card);
+        let named = OnCard { name: "NVIDIA GeForce RTX 4050", pci_address: None };
+        let there = OnCard { name: "another name", pci_address: Some("0000:01:00.0") };
+        for card in [named, there] {
+            let known = of(1, Some(card));
+            assert_eq!((known.speeds, known.footprints), ([Some(50.0), None, Some(9.0)], Some(table(10))));
+        }
+        let elsewhere = OnCard { pci_address: Some("0000:02:00.0"), ..named };
+        for card in [None, Some(elsewhere)] {
+            let known = of(1, card);
+            assert_eq!((known.speeds, known.footprints), ([None, None, Some(9.0)], None));
+        }
+        assert_eq!(of(2, Some(named)).speeds, [None; 3]);
     }
 
     #[test]

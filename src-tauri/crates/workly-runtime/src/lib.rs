@@ -10,6 +10,7 @@ pub mod conversations;
 mod cpu;
 pub mod experience;
 mod launcher;
+pub mod library;
 pub mod manager;
 mod model_settings;
 pub mod monitor;

@@ -3,8 +3,22 @@
 mod follow;
 mod get;
 mod import;
+mod inspect;
+mod list;
+
+use std::path::Path;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use workly_core::settings::Settings;
+use workly_core::wire_models::LibrarySnapshot;
+use workly_runtime::arguments::ModelArguments;
+use workly_runtime::library::{self, CardNow, LibraryPlaces, Surroundings};
+use workly_runtime::monitor::{Monitor, MonitorSettings, Sources};
+use workly_runtime::{places, settings_file};
+
+/// How long a driver may take to tell what is on the card.
+const DRIVER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Show and manage the models on this machine.
 #[derive(Debug, Args)]
@@ -15,6 +29,10 @@ pub(crate) struct ModelsArguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// List the models there are, and how each fits this machine.
+    List(list::ListArguments),
+    /// Show what the header of a model says, without loading it.
+    Inspect(inspect::InspectArguments),
     /// Fetch a model of the catalogue or from an address; one that is here in part goes on.
     Get(get::GetArguments),
     /// Bring a GGUF file of this machine in.
@@ -28,9 +46,36 @@ enum Command {
 /// What went wrong, with what to do about it.
 pub(crate) async fn run(arguments: ModelsArguments) -> anyhow::Result<()> {
     match arguments.command {
+        Command::List(arguments) => list::run(&arguments).await,
+        Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Get(arguments) => get::run(&arguments).await,
         Command::Import(arguments) => import::run(&arguments).await,
     }
+}
+
+/// The user's settings; what is wrong with them goes to the log.
+fn settings(data_dir: Option<&Path>) -> Settings {
+    let (settings, notices) = data_dir.map(settings_file::read).unwrap_or_default();
+    for notice in notices {
+        tracing::error!("{notice}");
+    }
+    settings
+}
+
+/// The library as it is now.
+fn library(card: Option<CardNow>) -> LibrarySnapshot {
+    let data_dir = places::data_dir();
+    let settings = settings(data_dir.as_deref());
+    let chosen = ModelArguments::default().settings_with(&settings, None, data_dir.as_deref()).path;
+    let places =
+        LibraryPlaces { data_dir, embedded: places::embedded_model(None), surroundings: Surroundings::of_this_user() };
+    library::look(places, &settings, Some(&chosen), card)
+}
+
+/// The card of this machine, as its driver tells; `None` where there is none that can be asked.
+async fn card() -> anyhow::Result<Option<CardNow>> {
+    let monitor = Monitor::start(Sources::from_environment(), MonitorSettings::default())?;
+    Ok(CardNow::of(&monitor.read_now(DRIVER_PATIENCE).await))
 }
 
 /// A number of bytes for people: `98.4 MB`.
@@ -39,5 +84,14 @@ fn size(bytes: u64) -> String {
         0..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
         1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
         _ => format!("{:.2} GB", bytes as f64 / 1e9),
+    }
+}
+
+/// A number of parameters for people: `135 M`.
+fn parameters(count: u64) -> String {
+    match count {
+        0..1_000_000 => format!("{:.0} k", count as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.0} M", count as f64 / 1e6),
+        _ => format!("{:.1} B", count as f64 / 1e9),
     }
 }

@@ -33,6 +33,8 @@ pub(crate) struct Answer {
     /// Time between tokens, without that between workers.
     writing: Duration,
     tokens: u32,
+    /// Where its tokens were written, if that was one place.
+    written: Written,
     prompt_tokens: u32,
     /// Of those, tokens that the first worker still had in its KV cache, once it tells.
     cached_prompt_tokens: Option<u32>,
@@ -40,6 +42,17 @@ pub(crate) struct Answer {
     history: Vec<i32>,
     /// Changes of workers that are not told yet, oldest first.
     handovers: VecDeque<Handover>,
+}
+
+/// Where the tokens of an answer were written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Written {
+    /// There are none.
+    Nowhere,
+    /// By one worker in this profile.
+    In(Profile),
+    /// By several workers.
+    InSeveral,
 }
 
 impl Answer {
@@ -60,6 +73,7 @@ impl Answer {
             last_token: Instant::now(),
             writing: Duration::ZERO,
             tokens: 0,
+            written: Written::Nowhere,
             prompt_tokens: 0,
             cached_prompt_tokens: None,
             history: Vec::new(),
@@ -130,6 +144,9 @@ impl Answer {
             None => {}
         }
         self.tokens = index + 1;
+        if self.written == Written::Nowhere {
+            self.written = Written::In(profile);
+        }
         self.history.push(id);
         self.tell_handovers();
         self.tell(AnswerEvent::Token { index, id, text, profile });
@@ -149,6 +166,11 @@ impl Answer {
         stats
     }
 
+    /// The profile that all of it was written in, by one worker.
+    pub(super) fn written_in(&self) -> Option<Profile> {
+        if let Written::In(profile) = self.written { Some(profile) } else { None }
+    }
+
     /// Tokens per second since the first token, for display while the answer is written.
     pub(super) fn speed(&self) -> Option<f64> {
         let writing = self.writing.as_secs_f64();
@@ -157,6 +179,9 @@ impl Answer {
 
     /// The answer goes on with another worker.
     pub(super) fn handed_over(&mut self, handover: Handover) {
+        if self.written != Written::Nowhere {
+            self.written = Written::InSeveral;
+        }
         self.handovers.push_back(handover);
     }
 

@@ -11,6 +11,7 @@ mod pilot;
 mod placed;
 mod publish;
 mod recovery;
+mod remember;
 mod speed;
 mod standby;
 mod switch;

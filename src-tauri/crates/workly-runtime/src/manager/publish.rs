@@ -55,7 +55,7 @@ impl Task {
     fn describe(&self) -> ModelSnapshot {
         let placed = self.running.as_ref().map(|placed| &placed.running);
         let settings = &self.site.settings;
-        let progress = *self.site.progress.borrow();
+        let progress = self.site.progress.borrow().clone();
         let state = self.state();
         let is_loading = state == ModelState::Loading;
         let in_force = settings.override_.filter(|wish| wish.until.is_none_or(|until| until > unix_ms() / 1_000));
@@ -73,7 +73,7 @@ impl Task {
             override_kind: in_force.map(|wish| wish.kind),
             standby_ready: self.standby.is_ready(),
             tokens_per_second: self.speed,
-            notice: self.notice.clone(),
+            notice: self.notice.clone().or_else(|| progress.warning.filter(|_| is_loading)),
             problem: self.problem.clone(),
             worker_pid: placed.map(|running| running.worker.process_id()),
         }

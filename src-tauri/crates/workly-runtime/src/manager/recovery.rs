@@ -258,13 +258,6 @@ impl Task {
             self.remember(|known| (known.cpu_only, known.crashes_unix_ms) = (false, Vec::new()));
         }
     }
-
-    /// Remembers something of this model on this card.
-    pub(super) fn remember(&self, change: impl FnOnce(&mut crate::experience::Known) + Send + 'static) {
-        let Some(key) = self.pilot.as_ref().and_then(|pilot| pilot.card.as_ref()?.key.clone()) else { return };
-        let store = self.site.experience.clone();
-        tokio::task::spawn_blocking(move || store.change(&key, change));
-    }
 }
 
 const fn place_of(profile: Profile) -> Place {

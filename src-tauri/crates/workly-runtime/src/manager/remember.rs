@@ -1,0 +1,39 @@
+//! What the manager remembers of the model it runs.
+
+use workly_core::model::KvType;
+use workly_core::profile::Profile;
+use workly_core::wire::AnswerStats;
+
+use super::task::Task;
+use crate::experience::{Key, Known};
+
+/// Tokens that an answer must have for its speed to say something.
+const MEASURED_TOKENS: u32 = 32;
+
+impl Task {
+    /// Remembers something of this model on this card.
+    pub(super) fn remember(&self, change: impl FnOnce(&mut Known) + Send + 'static) {
+        let Some(key) = self.pilot.as_ref().and_then(|pilot| pilot.card.as_ref()?.key.clone()) else { return };
+        let store = self.site.experience.clone();
+        tokio::task::spawn_blocking(move || store.change(&key, change));
+    }
+
+    /// Remembers how fast an answer was written; `written_in`: the one profile that it was written in.
+    pub(super) fn remember_speed(&self, written_in: Option<Profile>, stats: Option<&AnswerStats>) {
+        let (Some(profile), Some(stats)) = (written_in, stats.filter(|stats| stats.tokens >= MEASURED_TOKENS)) else {
+            return;
+        };
+        let speed = stats.tokens_per_second;
+        if profile.uses_gpu() {
+            self.remember(move |known| known.wrote(profile, speed));
+            return;
+        }
+        // On the CPU it holds whatever card there is.
+        let (store, settings) = (self.site.experience.clone(), &self.site.settings);
+        let (path, context) = (settings.path.clone(), settings.context);
+        tokio::task::spawn_blocking(move || match Key::on_cpu(&path, context, KvType::default()) {
+            Ok(key) => store.change(&key, |known| known.wrote(profile, speed)),
+            Err(error) => tracing::warn!(%error, "the speed is not remembered"),
+        });
+    }
+}

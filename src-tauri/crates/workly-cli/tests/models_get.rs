@@ -1,6 +1,6 @@
 //! `workly-cli models get` and `import`, as a person or a script runs them: killed, interrupted, behind a proxy.
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 #[path = "../../workly-runtime/tests/support/file_server.rs"]
 #[expect(dead_code, reason = "each test program uses its own part")]

@@ -161,23 +161,20 @@ impl Teller {
 /// How far a transfer is, in one line.
 fn describe(transfer: &Transfer) -> String {
     let Transfer { title, received_bytes, .. } = transfer;
-    let mut text = match transfer.state {
+    match transfer.state {
         TransferState::Verifying => return format!("{title}: checking the whole file …"),
         TransferState::Queued => return format!("{title}: waiting for its turn …"),
-        _ => format!("{title}: {}", size(*received_bytes)),
-    };
-    if let Some(total) = transfer.total_bytes.filter(|total| *total > 0) {
+        _ => {}
+    }
+    let of_all = transfer.total_bytes.filter(|total| *total > 0).map(|total| {
         let percent = *received_bytes as f64 * 100.0 / total as f64;
-        text += &format!(" of {} ({percent:.0} %)", size(total));
-    }
-    if let Some(speed) = transfer.bytes_per_second {
-        text += &format!(", {}/s", size(speed as u64));
-    }
-    if let Some(seconds) = transfer.seconds_left {
-        let seconds = seconds.ceil() as u64;
-        text += &format!(", {}:{:02} left", seconds / 60, seconds % 60);
-    }
-    text
+        format!(" of {} ({percent:.0} %)", size(total))
+    });
+    let speed = transfer.bytes_per_second.map(|speed| format!(", {}/s", size(speed as u64)));
+    let left = transfer.seconds_left.map(|seconds| seconds.ceil() as u64);
+    let left = left.map(|seconds| format!(", {}:{:02} left", seconds / 60, seconds % 60));
+    let known: String = [of_all, speed, left].into_iter().flatten().collect();
+    format!("{title}: {}{known}", size(*received_bytes))
 }
 
 fn print(line: &str) -> anyhow::Result<()> {

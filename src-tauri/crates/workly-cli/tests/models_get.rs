@@ -7,6 +7,7 @@
 mod file_server;
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
@@ -207,6 +208,46 @@ fn the_net_is_asked_through_the_systems_proxy_and_this_machine_is_not() {
     let server = Server::of(model(1));
     assert!(behind(&["get", &server.url("a.gguf")]).status().unwrap().success());
     assert_eq!(proxy.requests().len(), asked);
+}
+
+#[test]
+fn only_hosts_that_prove_who_they_are_are_believed() {
+    let content = model(1);
+    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![certified.cert.der().clone()],
+            rustls::pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap(),
+        )
+        .unwrap();
+    let (config, served) = (Arc::new(config), content.clone());
+    let inside = move |stream| -> Box<dyn file_server::Stream> {
+        Box::new(rustls::StreamOwned::new(rustls::ServerConnection::new(Arc::clone(&config)).unwrap(), stream))
+    };
+    let server = Server::start_inside(inside, move |request, _| Reply::file(request, &served, "\"v1\""));
+    let program = Program::new();
+    let known = program.data.path().join("known.pem");
+    fs::write(&known, certified.cert.pem()).unwrap();
+    let get = |host: &str, known: Option<&Path>| {
+        let mut command = program.command(&["get", &format!("https://{host}:{}/{host}.gguf", server.port()), "--json"]);
+        command.env_remove("SSL_CERT_FILE").env_remove("SSL_CERT_DIR");
+        command.envs(known.map(|path| ("SSL_CERT_FILE", path))).spawn().unwrap()
+    };
+    // Unknown, and known by another name.
+    for (host, known) in [("localhost", None), ("127.0.0.1", Some(known.as_path()))] {
+        let mut child = get(host, known);
+        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+        let waiting = said.find(|line| line.as_ref().unwrap().contains("\"waiting\"")).unwrap().unwrap();
+        assert!(waiting.contains("certificate"), "{waiting}");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert_eq!(server.requests(), []);
+    assert!(get("localhost", Some(&known)).wait().unwrap().success());
+    assert!(fs::read(program.models().join("localhost.gguf")).unwrap() == content);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
 #[path = "support/file_server.rs"]
+#[expect(dead_code, reason = "each test program uses its own part")]
 mod file_server;
 
 #[path = "transfers/downloads.rs"]

@@ -16,9 +16,10 @@ const BATCH_TOKENS: u64 = 512;
 pub const BACKEND: u64 = 128 << 20;
 /// Bytes of a number while it is computed with.
 const COMPUTED: u64 = 4;
-/// Intermediate results as wide as the model that are held at once, and such as are as wide as its feed-forward.
+/// Intermediate results as wide as the model that are held at once, and such as are as wide as its feed-forward: what
+/// dry runs of twenty architectures show.
 const WIDE: u64 = 4;
-const FEED_WIDE: u64 = 2;
+const FEED_WIDE: u64 = 4;
 /// What a process that holds a model takes beside it, bytes: code, vocabulary, staging.
 const PROCESS: u64 = 96 << 20;
 /// What must stay free for the rest of the machine, bytes.
@@ -42,9 +43,14 @@ pub struct LayerShape {
 impl LayerShape {
     /// Bytes of its cache.
     fn cache(&self, context_tokens: u32, kv_type: KvType) -> u64 {
-        let bytes = |of_token: u64| kv_type.bytes(of_token.min(MOST_NUMBERS) * u64::from(context_tokens));
+        let bytes = |of_token: u64| kv_type.bytes(of_token.min(MOST_NUMBERS) * cells(context_tokens));
         bytes(self.keys) + bytes(self.values)
     }
+}
+
+/// Tokens that a cache has room for: llama.cpp makes it a little larger than asked for.
+fn cells(context_tokens: u32) -> u64 {
+    u64::from(context_tokens).next_multiple_of(256)
 }
 
 /// What the header of a model says of its size.
@@ -74,13 +80,13 @@ impl ModelShape {
         u32::try_from(self.layers.len()).unwrap_or(u32::MAX).saturating_add(1)
     }
 
-    /// Bytes of buffers to compute a batch: intermediate results, the mask, and the scores where the output is there too.
+    /// Bytes of buffers to compute a batch: the mask, and the widest that there is at once, which is the scores where the
+    /// output is there too, or the middle of a layer.
     fn compute(&self, context_tokens: u32, with_output: bool) -> u64 {
-        let scores = if with_output { self.vocabulary } else { 0 };
-        let wide = WIDE * self.width.min(MOST_NUMBERS) + FEED_WIDE * self.feed_forward.min(MOST_NUMBERS);
-        let numbers = scores.min(MOST_NUMBERS) + wide;
-        let mask = BATCH_TOKENS * u64::from(context_tokens) * 2;
-        BATCH_TOKENS * COMPUTED * numbers + mask
+        let scores = if with_output { self.vocabulary.min(MOST_NUMBERS) } else { 0 };
+        let widest = scores.max(FEED_WIDE * self.feed_forward.min(MOST_NUMBERS));
+        let mask = BATCH_TOKENS * cells(context_tokens) * 2;
+        BATCH_TOKENS * COMPUTED * (widest + WIDE * self.width.min(MOST_NUMBERS)) + mask
     }
 
     /// What the model would take of a card, estimated. `backend`: bytes that the card's backend takes for itself.
@@ -230,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn the_estimate_is_within_a_twentieth_of_the_dry_run() {
+    fn the_estimate_is_within_a_fiftieth_of_the_dry_run() {
         // What `workly-cli plan` measures for the file: weights, cache and compute buffers by layers, MiB.
         let measured =
             [(1, 28.690, 0.0, 100.5), (2, 30.803, 3.0, 100.5), (16, 60.396, 45.0, 100.5), (31, 92.103, 90.0, 104.52)];
@@ -240,7 +246,7 @@ mod tests {
             let estimated = &table.by_layers[layers];
             let exact = (weights + cache + compute) * MIB as f64 + BACKEND as f64;
             let off = (estimated.total() as f64 - exact).abs() / exact;
-            assert!(off < 0.05, "{layers} layers: {off:.3}");
+            assert!(off < 0.02, "{layers} layers: {off:.3}");
             assert_eq!(estimated.kv_cache, (cache * MIB as f64) as u64);
             assert!((estimated.weights as f64 / MIB as f64 - weights).abs() < 0.1, "{layers} layers: {estimated:?}");
         }
@@ -250,7 +256,7 @@ mod tests {
     fn the_verdict_says_where_the_layers_go() {
         for (total_mib, memory_mib, verdict, layers) in [
             (6_141, 8_192, FitVerdict::AllOnGpu, 31),
-            (400, 8_192, FitVerdict::PartOnGpu, 17),
+            (400, 8_192, FitVerdict::PartOnGpu, 18),
             (128, 8_192, FitVerdict::CpuOnly, 0),
             (0, 8_192, FitVerdict::CpuOnly, 0),
             (0, 700, FitVerdict::TooLarge, 0),

@@ -49,6 +49,11 @@ pub enum Command {
     Load(LoadRequest),
     /// Tell what a model would take of a GPU, without placing anything on it.
     Footprint(FootprintRequest),
+    /// Tell what llama.cpp reads in a model's header, without reading a weight.
+    Inspect {
+        /// The GGUF file.
+        path: PathBuf,
+    },
     /// Write an answer with the loaded model.
     Generate(GenerateRequest),
     /// Go on with an answer that another worker began.
@@ -110,6 +115,25 @@ pub struct FootprintRequest {
     pub context: ContextSize,
     /// Number type of the KV cache.
     pub kv_type: KvType,
+}
+
+/// What llama.cpp reads in a model's header.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelReading {
+    /// Architecture, such as `llama`.
+    pub architecture: String,
+    /// Number of parameters.
+    pub parameters: u64,
+    /// Bytes of all tensors.
+    pub tensor_bytes: u64,
+    /// Number of tensors.
+    pub tensors: u32,
+    /// Transformer layers, without the output layer.
+    pub layers: u32,
+    /// Tokens of context the model was trained on.
+    pub trained_context_tokens: u32,
+    /// Quantisation, such as `Q4_K_M`.
+    pub quantization: String,
 }
 
 /// How to write an answer.
@@ -196,6 +220,8 @@ pub enum Reply {
     Loaded(ModelInfo),
     /// What the model would take.
     Footprints(FootprintTable),
+    /// What llama.cpp reads in the header.
+    Inspected(ModelReading),
     /// The model is gone.
     Unloaded,
     /// The prompt as the model sees it, before it is read: with it, an answer can go on without its worker.
@@ -262,6 +288,7 @@ impl Reply {
             Self::Devices { .. }
             | Self::Loaded(_)
             | Self::Footprints(_)
+            | Self::Inspected(_)
             | Self::Unloaded
             | Self::Done(_)
             | Self::HandedOver { .. }

@@ -62,12 +62,12 @@ impl Header {
         self.text(key).is_some() || matches!(self.metadata.get(key), Some(Value::LongText { .. }))
     }
 
-    /// Transformer layers, without the output layer: as the file says, else as the tensors are named.
+    /// Transformer layers, without the output layer and those that only guess ahead: as the file says, else as the
+    /// tensors are named.
     pub fn layers(&self) -> u32 {
-        let said = self.own_number("block_count").and_then(|count| u32::try_from(count).ok());
-        said.unwrap_or_else(|| {
-            self.tensors.iter().filter_map(Tensor::layer).max().map_or(0, |last| last.saturating_add(1))
-        })
+        let count = |key| self.own_number(key).and_then(|count| u32::try_from(count).ok());
+        let named = || self.tensors.iter().filter_map(Tensor::layer).max().map_or(0, |last| last.saturating_add(1));
+        count("block_count").unwrap_or_else(named).saturating_sub(count("nextn_predict_layers").unwrap_or(0))
     }
 
     /// Tokens of context the model was trained on.

@@ -11,6 +11,7 @@ mod footprint;
 mod generate;
 mod gguf;
 mod inbox;
+mod inspect;
 mod llama_log;
 mod load;
 mod outbox;

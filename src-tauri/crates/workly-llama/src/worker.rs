@@ -12,7 +12,7 @@ use crate::generate::{Conversation, Job};
 use crate::inbox::Inbox;
 use crate::load::Loading;
 use crate::outbox::Outbox;
-use crate::{fault, footprint, llama_log};
+use crate::{fault, footprint, inspect, llama_log};
 
 /// Niceness of a worker that gives way, of at most 19.
 const LOW_PRIORITY: i32 = 10;
@@ -117,6 +117,9 @@ impl Worker {
                 Command::Unload => return Next::Unloaded(id),
                 Command::Footprint(request) => footprint::measure(&self.backend, &self.outbox, &request)
                     .map_or_else(Reply::Failed, Reply::Footprints),
+                Command::Inspect { path } => {
+                    inspect::read(&self.backend, &path).map_or_else(Reply::Failed, Reply::Inspected)
+                }
                 Command::Generate(request) => {
                     with(conversation.as_deref_mut(), |conversation| conversation.answer(&request, &self.job(id)))
                 }

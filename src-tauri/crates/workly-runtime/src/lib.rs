@@ -3,6 +3,7 @@
 //! Not here: how a worker is supervised (`workly-engine`), and anything of Tauri.
 
 pub mod arguments;
+pub mod ask;
 mod bring_up;
 pub mod card;
 pub mod catalogue;

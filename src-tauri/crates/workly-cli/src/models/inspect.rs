@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
 use workly_core::wire_models::ModelFacts;
+use workly_engine::protocol::ModelReading;
 use workly_gguf::{Header, Value};
+use workly_runtime::ask::llama_reading;
 use workly_runtime::library::inspect;
 
 use super::{library, parameters, size};
@@ -17,6 +20,9 @@ use super::{library, parameters, size};
 pub(super) struct InspectArguments {
     /// A GGUF file, or the name of a model in the library.
     model: PathBuf,
+    /// Let llama.cpp read it too, in a process of its own, and show what it makes of it.
+    #[arg(long)]
+    llama: bool,
     /// Print one JSON object, with the whole metadata.
     #[arg(long)]
     json: bool,
@@ -34,6 +40,9 @@ struct Report<'a> {
     vocabulary: Option<u64>,
     tensor_types: BTreeMap<&'static str, TypeUse>,
     metadata: &'a BTreeMap<String, Value>,
+    /// What llama.cpp reads; only where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    llama: Option<ModelReading>,
 }
 
 /// What a number type is used for.
@@ -43,9 +52,15 @@ struct TypeUse {
     bytes: u64,
 }
 
-pub(super) fn run(arguments: &InspectArguments) -> anyhow::Result<()> {
+pub(super) async fn run(arguments: &InspectArguments) -> anyhow::Result<()> {
     let path = find(&arguments.model);
     let inspected = inspect(&path)?;
+    let llama = if arguments.llama {
+        let program = std::env::current_exe().context("this program's own path is unknown")?;
+        Some(llama_reading(&program, &path).await?)
+    } else {
+        None
+    };
     let header = &inspected.model.header;
     let shown = |path: &PathBuf| path.to_string_lossy().into_owned();
     let report = Report {
@@ -57,6 +72,7 @@ pub(super) fn run(arguments: &InspectArguments) -> anyhow::Result<()> {
         vocabulary: header.vocabulary(),
         tensor_types: tensor_types(header),
         metadata: &header.metadata,
+        llama,
     };
     let mut out = io::stdout().lock();
     let written = if arguments.json {
@@ -72,10 +88,10 @@ pub(super) fn run(arguments: &InspectArguments) -> anyhow::Result<()> {
 }
 
 /// A path is a path; anything else is looked for in the library, by its title or its file's name.
-fn find(asked: &PathBuf) -> PathBuf {
+fn find(asked: &Path) -> PathBuf {
     let name = asked.to_string_lossy().to_lowercase();
     if asked.exists() || asked.components().count() > 1 && !name.contains(':') {
-        return asked.clone();
+        return asked.to_path_buf();
     }
     let is_named = |text: &str| {
         let text = text.to_lowercase();
@@ -86,7 +102,7 @@ fn find(asked: &PathBuf) -> PathBuf {
     let found = models
         .map(|model| (model.title, model.path))
         .find(|(title, path)| is_named(title) || file_name(path).is_some_and(|name| is_named(&name)));
-    found.map_or_else(|| asked.clone(), |(_, path)| PathBuf::from(path))
+    found.map_or_else(|| asked.to_path_buf(), |(_, path)| PathBuf::from(path))
 }
 
 fn tensor_types(header: &Header) -> BTreeMap<&'static str, TypeUse> {
@@ -124,6 +140,15 @@ fn print(out: &mut impl Write, report: &Report) -> io::Result<()> {
         ("licence", facts.license.as_deref().map_or_else(unknown, plain)),
     ] {
         writeln!(out, "{what:<14} {value}")?;
+    }
+    if let Some(llama) = &report.llama {
+        let ModelReading { architecture, parameters, quantization, layers, trained_context_tokens, .. } = llama;
+        writeln!(
+            out,
+            "llama.cpp      runs it: {} {quantization}, {parameters} parameters, {layers} layers, \
+             {trained_context_tokens} tokens of context",
+            plain(architecture)
+        )?;
     }
     Ok(())
 }

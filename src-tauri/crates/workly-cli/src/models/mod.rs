@@ -6,14 +6,17 @@ mod import;
 mod inspect;
 mod list;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use workly_core::settings::Settings;
 use workly_core::wire_models::LibrarySnapshot;
 use workly_runtime::arguments::ModelArguments;
+use workly_runtime::ask::backend_card;
 use workly_runtime::library::{self, CardNow, LibraryPlaces, Surroundings};
+use workly_runtime::manager::ModelSettings;
 use workly_runtime::monitor::{Monitor, MonitorSettings, Sources};
 use workly_runtime::{places, settings_file};
 
@@ -47,7 +50,7 @@ enum Command {
 pub(crate) async fn run(arguments: ModelsArguments) -> anyhow::Result<()> {
     match arguments.command {
         Command::List(arguments) => list::run(&arguments).await,
-        Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments).await,
         Command::Get(arguments) => get::run(&arguments).await,
         Command::Import(arguments) => import::run(&arguments).await,
     }
@@ -72,10 +75,20 @@ fn library(card: Option<CardNow>) -> LibrarySnapshot {
     library::look(places, &settings, Some(&chosen), card)
 }
 
-/// The card of this machine, as its driver tells; `None` where there is none that can be asked.
+/// The card of this machine, as its driver tells, or else the backends; `None` where there is none that is taken.
 async fn card() -> anyhow::Result<Option<CardNow>> {
     let monitor = Monitor::start(Sources::from_environment(), MonitorSettings::default())?;
-    Ok(CardNow::of(&monitor.read_now(DRIVER_PATIENCE).await))
+    if let Some(card) = CardNow::of(&monitor.read_now(DRIVER_PATIENCE).await) {
+        return Ok(Some(card));
+    }
+    let program = std::env::current_exe().context("this program's own path is unknown")?;
+    let data_dir = places::data_dir();
+    let wish = ModelSettings::new(PathBuf::new()).with(&settings(data_dir.as_deref())).gpu;
+    // A driver that brings a worker down is no driver to use.
+    Ok(backend_card(&program, &wish).await.unwrap_or_else(|problem| {
+        tracing::warn!(?problem, "the GPU cannot be used");
+        None
+    }))
 }
 
 /// A number of bytes for people: `98.4 MB`.

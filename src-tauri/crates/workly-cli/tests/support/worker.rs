@@ -19,8 +19,19 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn start() -> Self {
-        let mut process = Process::new(PROGRAM)
-            .args(["worker", "--backends", "cpu", "--parent", &std::process::id().to_string()])
+        Self::start_with(Process::new(PROGRAM).args(["worker", "--backends", "cpu"]))
+    }
+
+    /// A worker that sees Mesa's device in software.
+    pub(crate) fn on_software_gpu() -> Self {
+        Self::start_with(
+            Process::new(PROGRAM).args(["worker", "--backends", "all"]).env("GGML_VK_VISIBLE_DEVICES", "0"),
+        )
+    }
+
+    fn start_with(program: &mut Process) -> Self {
+        let mut process = program
+            .args(["--parent", &std::process::id().to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

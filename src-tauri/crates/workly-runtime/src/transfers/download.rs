@@ -111,7 +111,10 @@ impl Job {
             let Reply { said, linked_sha256, host, content } = reply;
             let file = &self.record.files[index];
             match judge(&said, &host, file, have, linked_sha256.as_deref()) {
-                Verdict::Complete => return Ok(()),
+                Verdict::Complete => {
+                    self.file(index).bytes = Some(have);
+                    return Ok(self.save()?);
+                }
                 Verdict::StartOver => self.drop_part(index, Some(&host)).await?,
                 Verdict::Refuse(problem) => return Err(problem.into()),
                 Verdict::Again(problem, wait) => return Err(Trouble::Again(problem, wait)),
@@ -120,7 +123,9 @@ impl Job {
                         self.drop_part(index, Some(&host)).await?;
                     }
                     let file = self.file(index);
-                    (file.bytes, file.validator) = (total, said.validator);
+                    file.bytes = total;
+                    // A piece need not tell again what was told of the whole.
+                    file.validator = said.validator.or_else(|| file.validator.take().filter(|_| from > 0));
                     if file.hash != HashSource::Catalogue && linked_sha256.is_some() {
                         (file.sha256, file.hash) = (linked_sha256, HashSource::Host);
                     }

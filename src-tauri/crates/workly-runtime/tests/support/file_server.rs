@@ -74,7 +74,7 @@ impl Reply {
 
     /// What a good host answers: the file, or the rest of it where it is still the same.
     pub(crate) fn file(request: &Request, content: &[u8], tag: &str) -> Self {
-        let is_same = request.header("if-range").is_none_or(|known| known == tag);
+        let is_same = request.header("if-range").is_none_or(|known| tag.is_empty() || known == tag);
         let reply = match request.range_start().filter(|_| is_same) {
             None => Self::new(200, Body::Whole(content.to_vec())),
             Some(start) if start >= content.len() as u64 => {

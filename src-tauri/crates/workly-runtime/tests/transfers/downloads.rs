@@ -171,6 +171,21 @@ async fn what_nothing_vouches_for_is_not_gone_on_from() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_host_need_not_tell_the_version_with_each_piece() {
+    let content = model(1);
+    let served = content.clone();
+    let server = Server::start(move |request, before| {
+        let reply = Reply::file(request, &served, if before == 0 { "\"v1\"" } else { "" });
+        if before < 2 { reply.ending(200_000, Body::Cut) } else { reply }
+    });
+    let library = Library::new(options());
+    library.get(&server.url("a.gguf")).await.unwrap();
+    assert!(library.content("a.gguf") == content);
+    let starts: Vec<_> = server.requests().iter().map(file_server::Request::range_start).collect();
+    assert_eq!(starts, [None, Some(200_000), Some(400_000)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_told_before_a_byte_is_written_and_the_rest_comes_later() {
     let content = model(1);
     let server = Server::of(content.clone());

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
 #[path = "support/file_server.rs"]
+#[expect(dead_code, reason = "each test program uses its own part")]
 mod file_server;
 
 #[path = "transfers/downloads.rs"]
@@ -24,7 +25,7 @@ use workly_runtime::catalogue;
 use workly_runtime::transfers::{FreeSpace, Options, Transfers};
 
 /// How long anything here may take at the most.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// Waits are short; nothing else is different.
 fn options() -> Options {

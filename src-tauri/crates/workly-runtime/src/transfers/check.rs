@@ -49,7 +49,7 @@ fn problem(name: &str, error: &GgufError) -> Problem {
         Fault::Missing => ProblemCode::ModelMissing,
         Fault::Forbidden | Fault::Unreadable => ProblemCode::NoPermission,
         Fault::NotGguf => return problems::not_a_model(name).with_details(error.to_string()),
-        Fault::Unsupported => ProblemCode::UnsupportedArchitecture,
+        Fault::Unsupported => ProblemCode::LoadFailed,
         Fault::Damaged => ProblemCode::ModelDamaged,
     };
     Problem::new(code, format!("“{name}” cannot be used: {error}."))

@@ -18,7 +18,7 @@ use super::job::{Halt, Job};
 use super::problems;
 
 /// Bytes between two looks at the disk.
-const LOOK_EVERY: u64 = 32 << 20;
+const LOOK_EVERY: u64 = 64 << 20;
 /// What every model begins with.
 const MAGIC: &[u8] = b"GGUF";
 
@@ -111,7 +111,10 @@ impl Job {
             let Reply { said, linked_sha256, host, content } = reply;
             let file = &self.record.files[index];
             match judge(&said, &host, file, have, linked_sha256.as_deref()) {
-                Verdict::Complete => return Ok(()),
+                Verdict::Complete => {
+                    self.file(index).bytes = Some(have);
+                    return Ok(self.save()?);
+                }
                 Verdict::StartOver => self.drop_part(index, Some(&host)).await?,
                 Verdict::Refuse(problem) => return Err(problem.into()),
                 Verdict::Again(problem, wait) => return Err(Trouble::Again(problem, wait)),
@@ -120,7 +123,9 @@ impl Job {
                         self.drop_part(index, Some(&host)).await?;
                     }
                     let file = self.file(index);
-                    (file.bytes, file.validator) = (total, said.validator);
+                    file.bytes = total;
+                    // A piece need not tell again what was told of the whole.
+                    file.validator = said.validator.or_else(|| file.validator.take().filter(|_| from > 0));
                     if file.hash != HashSource::Catalogue && linked_sha256.is_some() {
                         (file.sha256, file.hash) = (linked_sha256, HashSource::Host);
                     }
@@ -192,13 +197,13 @@ impl Job {
         let mut file = open.await.map_err(|error| self.folder.not_writable(&error))?;
         let received = self.write(index, &mut content, &mut file).await;
         // Whatever the end, the file's length tells what is here.
-        let flushed = file.flush().await;
+        let flushed = self.sync(index, content.written, &mut file).await;
         drop(file);
         if matches!(&received, Err(Trouble::Halt(Halt::Failed(problem))) if is_of_the_content(problem)) {
             self.drop_part(index, None).await?;
         }
         received?;
-        flushed.map_err(|error| self.folder.not_writable(&error))?;
+        flushed?;
         if content.total.is_none() {
             self.file(index).bytes = Some(content.written);
             self.save()?;
@@ -246,16 +251,24 @@ impl Job {
         }
     }
 
+    /// Brings what was written onto the disk for good, and remembers how much that is.
+    async fn sync(&mut self, index: usize, written: u64, file: &mut File) -> Result<(), Problem> {
+        file.flush().await.map_err(|error| self.folder.not_writable(&error))?;
+        file.sync_data().await.map_err(|error| self.folder.not_writable(&error))?;
+        self.file(index).synced = written;
+        self.save()
+    }
+
     /// Whether there is still room, and what the header says of the length where the host does not.
-    async fn look_at_disk(&self, index: usize, content: &mut Content, file: &mut File) -> Result<(), Trouble> {
+    async fn look_at_disk(&mut self, index: usize, content: &mut Content, file: &mut File) -> Result<(), Trouble> {
         let left = content.total.map_or(0, |total| total - content.written);
         let free = self.free_space().await.unwrap_or(u64::MAX);
         // Half of what is kept free may be taken by others meanwhile.
         if free < left.min(LOOK_EVERY) + self.options.keep_free / 2 {
             return Err(problems::disk_full(self.folder.models(), left + self.options.keep_free, free).into());
         }
+        self.sync(index, content.written, file).await?;
         if content.total.is_none() {
-            file.flush().await.map_err(|error| self.folder.not_writable(&error))?;
             let path = self.part(index);
             let told = task::spawn_blocking(move || check::bytes_by_header(&path)).await.ok().flatten();
             // Some writers fill the last block.

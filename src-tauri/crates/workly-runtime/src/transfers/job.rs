@@ -118,6 +118,10 @@ impl Job {
             None => self.folder.save(&self.record)?,
         }
         self.record.problem = None;
+        if self.record.outlived_the_machine() {
+            self.folder.keep_what_is_certain(&self.record)?;
+            self.folder.save(&self.record)?;
+        }
         for index in 0..self.record.files.len() {
             self.show_received(index, self.folder.received(&self.record, index));
             if self.record.files[index].is_checked && self.folder.received(&self.record, index) > 0 {
@@ -258,7 +262,13 @@ fn check_file(path: &Path, file: &FileRecord, stop: &Stop) -> Result<(), Wrong> 
             return Err(Wrong::File(problems::other_file(message).with_details(details)));
         }
     }
-    check::header(path, &file.name).map_err(Wrong::File)
+    check::header(path, &file.name).map_err(Wrong::File)?;
+    // From now on it counts as right, also after a power cut. A file of the user's under a second name may not be ours
+    // to write to; its content has long been on the disk.
+    match File::options().append(true).open(path) {
+        Ok(file) => file.sync_all().map_err(Wrong::Unreadable),
+        Err(_) => Ok(()),
+    }
 }
 
 /// Gives a finished file its place, on the disk for good; one that lies there stays.
@@ -266,10 +276,6 @@ fn place(part: &Path, place: &Path) -> io::Result<()> {
     if !part.exists() && place.is_file() {
         // It was moved before the program was ended.
         return Ok(());
-    }
-    // A file of the user's under a second name may not be ours to write to; its content is on the disk anyway.
-    if let Ok(file) = File::options().append(true).open(part) {
-        file.sync_all()?;
     }
     let mut temporary = TempPath::try_from_path(part)?;
     temporary.disable_cleanup(true);

@@ -50,9 +50,15 @@ impl<'a> Split<'a> {
 ///
 /// # Errors
 ///
-/// When there are more parts than any model has.
+/// When there are more parts than any model has, or it names something that goes with a model.
 pub(super) fn files(name: &str) -> Result<Vec<(String, String)>, Problem> {
     let (stem, ending) = split_ending(name);
+    // The library does not show them either.
+    if clean(stem).to_ascii_lowercase().starts_with("mmproj") {
+        let message =
+            format!("“{name}” is not a model: it lets one see pictures, which Workly does not. Take the model.");
+        return Err(Problem::new(ProblemCode::NotGguf, message));
+    }
     let Some(split) = Split::of(stem) else { return Ok(vec![(name.to_owned(), own_name(stem))]) };
     if split.of > MOST_PARTS {
         let message = format!("“{name}” is said to be split into {} files; no model is. Check the name.", split.of);
@@ -207,6 +213,7 @@ mod tests {
             assert_eq!(Split::of(whole), None, "{whole}");
         }
         assert!(files("x-00001-of-90000.gguf").is_err());
+        assert!(files("mmproj-F16.gguf").is_err() && files("m-mmproj.gguf").is_ok());
     }
 
     #[test]

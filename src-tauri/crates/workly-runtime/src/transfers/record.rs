@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use atomic_write_file::AtomicWriteFile;
 use serde::{Deserialize, Serialize};
+use sysinfo::System;
 use workly_core::problem::{Problem, ProblemCode};
 use workly_core::wire_models::{HashSource, TransferKind};
 
@@ -14,6 +15,8 @@ use super::names;
 
 /// The folder inside that of models; hidden, so that nobody takes an unfinished file for a model.
 const FOLDER: &str = ".incoming";
+/// How far two tellings of when the machine was started may be apart: clocks are set right.
+const SAME_START: u64 = 60;
 /// The version of the records that this program writes and reads.
 const VERSION: u32 = 1;
 
@@ -27,6 +30,9 @@ pub(super) struct Record {
     pub(super) catalogue_id: Option<String>,
     /// When it was asked for, milliseconds since 1970.
     pub(super) asked_ms: i64,
+    /// When the machine was started that wrote last, seconds since 1970: what is in a file's tail after a power cut is
+    /// anybody's guess. `None` where the system does not tell.
+    pub(super) machine_started: Option<u64>,
     /// The files it consists of: one, or the parts of a split model.
     pub(super) files: Vec<FileRecord>,
     /// Why it ended without being done.
@@ -52,6 +58,8 @@ pub(super) struct FileRecord {
     pub(super) validator: Option<String>,
     /// The `.part` is a copy of ours, not a second name of the user's file.
     pub(super) is_copy: bool,
+    /// Bytes that are on the disk for good, whatever happens to the machine.
+    pub(super) synced: u64,
     /// It is whole and was found right.
     pub(super) is_checked: bool,
 }
@@ -67,13 +75,14 @@ impl FileRecord {
             hash: HashSource::None,
             validator: None,
             is_copy: false,
+            synced: 0,
             is_checked: false,
         }
     }
 
     /// Forgets what the source told, since it holds for another version of the file.
     pub(super) fn forget_source(&mut self) {
-        (self.bytes, self.validator, self.is_checked) = (None, None, false);
+        (self.bytes, self.validator, self.synced, self.is_checked) = (None, None, 0, false);
         if self.hash == HashSource::Host {
             (self.sha256, self.hash) = (None, HashSource::None);
         }
@@ -83,7 +92,8 @@ impl FileRecord {
 impl Record {
     pub(super) fn new(id: String, kind: TransferKind, title: String, files: Vec<FileRecord>) -> Self {
         let asked_ms = jiff::Timestamp::now().as_millisecond();
-        Self { version: VERSION, id, kind, title, catalogue_id: None, asked_ms, files, problem: None }
+        let machine_started = System::boot_time().ok();
+        Self { version: VERSION, id, kind, title, catalogue_id: None, asked_ms, machine_started, files, problem: None }
     }
 
     /// Whether it brings the same files in, from the same sources.
@@ -96,6 +106,13 @@ impl Record {
             record.files.iter().map(of).collect()
         };
         wanted(self) == wanted(other)
+    }
+
+    /// Whether the machine was started anew since this was written; from now on it was not.
+    pub(super) fn outlived_the_machine(&mut self) -> bool {
+        let now = System::boot_time().ok();
+        let before = std::mem::replace(&mut self.machine_started, now);
+        matches!((before, now), (Some(before), Some(now)) if before.abs_diff(now) > SAME_START)
     }
 
     /// Bytes of all files, once all are known.
@@ -165,6 +182,29 @@ impl Folder {
     /// Bytes that are here of all files.
     pub(super) fn received_of_all(&self, record: &Record) -> u64 {
         (0..record.files.len()).map(|index| self.received(record, index)).sum()
+    }
+
+    /// Cuts off what may never have reached the disk before the machine went down.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be changed, with what to do about it.
+    pub(super) fn keep_what_is_certain(&self, record: &Record) -> Result<(), Problem> {
+        for (index, file) in record.files.iter().enumerate() {
+            // A second name of the user's own file is never written to; it is made anew.
+            if file.is_checked || (record.kind == TransferKind::Import && !file.is_copy) {
+                continue;
+            }
+            let cut = File::options()
+                .write(true)
+                .open(self.part(&record.id, index))
+                .and_then(|part| if part.metadata()?.len() > file.synced { part.set_len(file.synced) } else { Ok(()) });
+            match cut {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(self.not_writable(&error)),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Writes a record, wholly or not at all.

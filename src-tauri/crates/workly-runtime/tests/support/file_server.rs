@@ -1,13 +1,18 @@
 //! A host for downloads that does as a test tells it, and counts the bytes it serves.
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
-use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 /// Bytes that are written at a time.
 const PIECE: usize = 64 << 10;
+
+/// A connection, as it is or inside TLS.
+pub(crate) trait Stream: Read + Write {}
+impl<T: Read + Write> Stream for T {}
 
 /// What was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,19 +62,19 @@ impl Reply {
     }
 
     #[must_use]
-    pub(crate) fn with(mut self, name: &str, value: impl ToString) -> Self {
-        self.headers.push((name.to_owned(), value.to_string()));
+    pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
         self
     }
 
     /// Where to instead.
-    pub(crate) fn redirect(to: impl ToString) -> Self {
+    pub(crate) fn redirect(to: &str) -> Self {
         Self::new(302, Body::Whole(Vec::new())).with("Location", to)
     }
 
     /// What a good host answers: the file, or the rest of it where it is still the same.
     pub(crate) fn file(request: &Request, content: &[u8], tag: &str) -> Self {
-        let is_same = request.header("if-range").is_none_or(|known| known == tag);
+        let is_same = request.header("if-range").is_none_or(|known| tag.is_empty() || known == tag);
         let reply = match request.range_start().filter(|_| is_same) {
             None => Self::new(200, Body::Whole(content.to_vec())),
             Some(start) if start >= content.len() as u64 => {
@@ -89,7 +94,7 @@ impl Reply {
         let Body::Whole(mut content) = self.body else { return self };
         let length = content.len();
         content.truncate(bytes);
-        Self { body: end(content), ..self }.with("Content-Length", length)
+        Self { body: end(content), ..self }.with("Content-Length", length.to_string())
     }
 }
 
@@ -104,14 +109,22 @@ pub(crate) struct Server {
 impl Server {
     /// Answers each request as `answer` says, which is told how many there were before.
     pub(crate) fn start(answer: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static) -> Self {
+        Self::start_inside(|stream| Box::new(stream), answer)
+    }
+
+    /// The same, inside of what `wrap` makes of a connection.
+    pub(crate) fn start_inside(
+        wrap: impl Fn(TcpStream) -> Box<dyn Stream> + Send + Sync + 'static,
+        answer: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server =
             Self { port: listener.local_addr().unwrap().port(), served: Arc::default(), requests: Arc::default() };
-        let (answer, of_thread) = (Arc::new(answer), server.clone());
+        let (wrap, answer, of_thread) = (Arc::new(wrap), Arc::new(answer), server.clone());
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (server, answer) = (of_thread.clone(), Arc::clone(&answer));
-                thread::spawn(move || server.serve(stream, answer.as_ref()));
+                let (server, wrap, answer) = (of_thread.clone(), Arc::clone(&wrap), Arc::clone(&answer));
+                thread::spawn(move || server.serve(wrap(stream).as_mut(), answer.as_ref()));
             }
         });
         server
@@ -120,6 +133,11 @@ impl Server {
     /// A good host of one file.
     pub(crate) fn of(content: Vec<u8>) -> Self {
         Self::start(move |request, _| Reply::file(request, &content, "\"v1\""))
+    }
+
+    /// The port it listens at.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// The address of a file.
@@ -137,8 +155,8 @@ impl Server {
         self.requests.lock().unwrap().clone()
     }
 
-    fn serve(&self, mut stream: TcpStream, answer: &dyn Fn(&Request, usize) -> Reply) {
-        let Some(request) = read_request(&mut stream) else { return };
+    fn serve(&self, stream: &mut dyn Stream, answer: &dyn Fn(&Request, usize) -> Reply) {
+        let Some(request) = read_request(stream) else { return };
         let before = {
             let mut requests = self.requests.lock().unwrap();
             requests.push(request.clone());
@@ -155,27 +173,28 @@ impl Server {
         }
         let mut head = format!("HTTP/1.1 {status} As told\r\nConnection: close\r\n");
         for (name, value) in headers {
-            head += &format!("{name}: {value}\r\n");
+            head.extend([&name, ": ", &value, "\r\n"]);
         }
-        if stream.write_all(format!("{head}\r\n").as_bytes()).is_err() {
+        head.push_str("\r\n");
+        if stream.write_all(head.as_bytes()).is_err() {
             return;
         }
         let (Body::Whole(content) | Body::Cut(content) | Body::Hang(content) | Body::Endless(content)) = &body;
         let is_chunked = matches!(body, Body::Endless(_));
-        if !self.send(&mut stream, content, is_chunked) {
+        if !self.send(stream, content, is_chunked) {
             return;
         }
         match body {
-            Body::Endless(_) => while self.send(&mut stream, &[0; PIECE], true) {},
+            Body::Endless(_) => while self.send(stream, &vec![0; PIECE], true) {},
             // Until the client has had enough.
             Body::Hang(_) => while matches!(stream.read(&mut [0; 1024]), Ok(1..)) {},
             Body::Whole(_) | Body::Cut(_) => {}
         }
-        let _ = stream.shutdown(Shutdown::Both);
+        let _ = stream.flush();
     }
 
     /// Whether the client took it all.
-    fn send(&self, stream: &mut TcpStream, content: &[u8], is_chunked: bool) -> bool {
+    fn send(&self, stream: &mut dyn Stream, content: &[u8], is_chunked: bool) -> bool {
         content.chunks(PIECE).all(|piece| {
             let sent = if is_chunked {
                 let chunk = [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat();
@@ -191,7 +210,7 @@ impl Server {
     }
 }
 
-fn read_request(stream: &mut TcpStream) -> Option<Request> {
+fn read_request(stream: &mut dyn Stream) -> Option<Request> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];

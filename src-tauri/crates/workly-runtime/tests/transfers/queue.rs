@@ -48,6 +48,29 @@ async fn what_an_earlier_run_left_behind_is_paused_and_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn after_a_power_cut_only_what_was_on_the_disk_for_good_is_gone_on_from() {
+    let content = model(1);
+    let server = hanging(&content, 250_000);
+    let mut library = Library::new(options());
+    let id = library.fetch(&server.url("a.gguf")).await;
+    library.until(&id, |transfer| transfer.received_bytes == 250_000).await;
+    library.transfers.rest().await;
+    // As file systems do: the length was written, the content was not; and the machine was started since.
+    let incoming = library.models().join(".incoming");
+    let part = fs::File::options().write(true).open(incoming.join(format!("{id}.part"))).unwrap();
+    part.set_len(400_000).unwrap();
+    let path = incoming.join(format!("{id}.json"));
+    let mut record: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    record["machine_started"] = 1.into();
+    fs::write(&path, record.to_string()).unwrap();
+    library.transfers = Transfers::start(library.models(), options());
+    library.transfers.resume(&id).await.unwrap();
+    library.state(&id, TransferState::Done).await;
+    assert_eq!(server.requests()[1].range_start(), Some(250_000));
+    assert!(library.content("a.gguf") == content);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_failed_transfer_is_still_known_after_a_restart() {
     let server = Server::start(|_, _| Reply::new(404, Body::Whole(Vec::new())));
     let mut library = Library::new(options());

@@ -97,7 +97,7 @@ async fn files_that_are_let_go_over_the_window_are_imported() {
     let drag = Drag::begin(desktop.surroundings(), window, vec![letter.clone()]);
     desktop.wait_for("the refusal of a letter", || held(&desktop, &drag, "[data-models='0']")).await;
     drag.leave();
-    desktop.wait_for("no zone", || async { !desktop.has(zone).await }).await;
+    desktop.wait_for("no zone", || async { desktop.count(zone).await == 0 }).await;
 
     let drag = Drag::begin(desktop.surroundings(), window, vec![file.clone(), letter]);
     desktop.wait_for("the zone", || held(&desktop, &drag, "[data-models='1']")).await;
@@ -106,10 +106,10 @@ async fn files_that_are_let_go_over_the_window_are_imported() {
     desktop
         .wait_for("the page of models", || async {
             drag.answer();
-            desktop.has("[data-testid=models]").await
+            desktop.count("[data-testid=models]").await == 1
         })
         .await;
-    assert!(!desktop.has(zone).await);
+    assert_eq!(desktop.count(zone).await, 0);
     desktop.wait_for_transfer("done").await;
     desktop.card_of("dragged").await;
     assert_eq!(files_of(&data), ["dragged.gguf"]);
@@ -119,7 +119,7 @@ async fn files_that_are_let_go_over_the_window_are_imported() {
 /// Holds files over the middle of the window, and tells whether it shows what it would do with them.
 async fn held(desktop: &Desktop, drag: &Drag, shown: &str) -> bool {
     drag.hold((500, 400));
-    desktop.has(&format!("[data-testid=drop-zone]{shown}")).await
+    desktop.count(&format!("[data-testid=drop-zone]{shown}")).await == 1
 }
 
 #[tokio::test]

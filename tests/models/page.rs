@@ -109,7 +109,8 @@ impl Desktop {
     /// Waits until the first transfer is in this state.
     pub(crate) async fn wait_for_transfer(&self, state: &str) {
         let selector = format!("{TRANSFER}[data-state={state}]");
-        self.wait_for(&selector, || self.has(&selector)).await;
+        // Cards come and go: a script sees them all at once.
+        self.wait_for(&selector, || async { self.count(&selector).await > 0 }).await;
     }
 }
 

@@ -219,13 +219,13 @@ async fn what_comes_and_goes_in_a_folder_is_seen_without_asking() {
     let machine = Machine::new();
     let library = machine.start();
     until(&library, |snapshot| !snapshot.is_searching && snapshot.models.is_empty()).await;
-    put(&machine.own("new/one.gguf"), &tiny(1));
+    put(&machine.own("new-1.5B/deeper/one.gguf"), &tiny(1));
     until(&library, |snapshot| titles(snapshot) == ["one"]).await;
     // A finished download takes its name at the end.
     put(&machine.own("two.gguf.part"), &tiny(2));
     fs::rename(machine.own("two.gguf.part"), machine.own("two.gguf")).unwrap();
     until(&library, |snapshot| titles(snapshot) == ["one", "two"]).await;
-    fs::remove_dir_all(machine.own("new")).unwrap();
+    fs::remove_dir_all(machine.own("new-1.5B")).unwrap();
     let shown = until(&library, |snapshot| titles(snapshot) == ["two"]).await;
     put(&machine.own("two.gguf"), &tiny(222));
     let bytes = shown.models[0].file_bytes;

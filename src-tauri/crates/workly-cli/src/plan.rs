@@ -127,9 +127,19 @@ pub(crate) async fn run(arguments: PlanArguments) -> anyhow::Result<()> {
             report.model, report.layers, sized_up.footprints.context_tokens
         )?;
         writeln!(out, "{card} of {} MiB, {} MiB taken by others", room.total / MIB, room.external / MIB)?;
+        writeln!(out, "{}", fits(plan.performance.layers, plan.model_layers))?;
         print(&mut out, &report.profiles)?;
     }
     Ok(())
+}
+
+/// Whether the model fits, in a sentence.
+fn fits(layers: u32, all: u32) -> String {
+    match layers {
+        0 => "The model does not fit on the card: it runs on the CPU.".to_owned(),
+        layers if layers < all => format!("{layers} of its {all} layers fit on the card."),
+        _ => "All of it fits on the card.".to_owned(),
+    }
 }
 
 /// What is on the card now: the probe for its vendor knows best, the backend where there is none.

@@ -2,7 +2,8 @@
 //!
 //! A file may be hostile. Every count, length and offset is checked against the file's length before it is believed,
 //! what is kept in memory and how far is read are bounded whatever the file says, and every refusal is a sentence.
-//! The readers on the registry (`gguf`, `gguf-rs`, candle's) allocate what a file asks for, so none of them is used.
+//! Of the readers that others keep, candle's and `gguf-rs` allocate what a length in the file says, and `gguf` wants the
+//! whole file in memory: none of them is used.
 //!
 //! [`Header`] is one file, [`Model`] a model with all the parts of a split file. Not here: whether llama.cpp can run the
 //! architecture, and whether the weights are sound.

@@ -13,7 +13,7 @@ use workly_gguf::{Header, Value};
 use workly_runtime::ask::llama_reading;
 use workly_runtime::library::inspect;
 
-use super::{library, parameters, size};
+use super::{library, parameters, plain, size};
 
 /// Show what the header of a model says.
 #[derive(Debug, Args)]
@@ -121,12 +121,10 @@ fn print(out: &mut impl Write, report: &Report) -> io::Result<()> {
     let unknown = || "not said".to_owned();
     let number = |number: Option<u64>| number.map_or_else(unknown, |number| number.to_string());
     let files = if facts.parts > 1 { format!(" in {} files", facts.parts) } else { String::new() };
-    // A hostile name must not reach the terminal as it is.
-    let plain = |text: &str| text.chars().filter(|letter| !letter.is_control()).take(200).collect::<String>();
     let types: Vec<String> =
         report.tensor_types.iter().map(|(name, used)| format!("{} {name}", used.tensors)).collect();
     for (what, value) in [
-        ("file", report.path.clone()),
+        ("file", plain(&report.path)),
         ("size", format!("{}{files}, GGUF version {}", size(report.file_bytes), report.gguf_version)),
         ("name", facts.name.as_deref().map_or_else(unknown, plain)),
         ("architecture", plain(&facts.architecture)),

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::Args;
 use workly_core::wire_models::{FitVerdict, LibraryModel, LibrarySnapshot, ModelSource};
 
-use super::{card, library, parameters, size};
+use super::{card, library, parameters, plain, size};
 
 /// List the models there are.
 #[derive(Debug, Args)]
@@ -47,7 +47,7 @@ fn print(out: &mut impl Write, library: &LibrarySnapshot) -> io::Result<()> {
     }
     for folder in &library.folders {
         if let Some(problem) = &folder.problem {
-            writeln!(out, "! {problem}")?;
+            writeln!(out, "! {}", plain(&problem.message))?;
         }
     }
     Ok(())
@@ -55,13 +55,13 @@ fn print(out: &mut impl Write, library: &LibrarySnapshot) -> io::Result<()> {
 
 fn row(out: &mut impl Write, model: &LibraryModel) -> io::Result<()> {
     let mark = if model.is_chosen { '*' } else { ' ' };
-    writeln!(out, "{mark} {:<44} {:>9}  {}", model.title, size(model.file_bytes), source(model.source))?;
+    writeln!(out, "{mark} {:<44} {:>9}  {}", plain(&model.title), size(model.file_bytes), source(model.source))?;
     if let Some(facts) = &model.facts {
         let context = facts.trained_context_tokens.map(|tokens| format!(", {tokens} tokens of context"));
         writeln!(
             out,
             "    {} {}, {} parameters{}",
-            facts.architecture,
+            plain(&facts.architecture),
             facts.quantization,
             parameters(facts.parameters),
             context.unwrap_or_default()
@@ -83,7 +83,7 @@ fn row(out: &mut impl Write, model: &LibraryModel) -> io::Result<()> {
         writeln!(out, "    {}{how}: {}", verdict(fit.verdict), rows.join("; "))?;
     }
     if let Some(problem) = &model.problem {
-        writeln!(out, "    ! {problem}")?;
+        writeln!(out, "    ! {}", plain(&problem.message))?;
     }
     Ok(())
 }

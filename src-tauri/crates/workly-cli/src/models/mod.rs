@@ -91,6 +91,11 @@ async fn card() -> anyhow::Result<Option<CardNow>> {
     }))
 }
 
+/// A text of a file, as a terminal may show it: a hostile one must not reach it as it is.
+fn plain(text: &str) -> String {
+    text.chars().filter(|letter| !letter.is_control()).take(400).collect()
+}
+
 /// A number of bytes for people: `98.4 MB`.
 fn size(bytes: u64) -> String {
     match bytes {

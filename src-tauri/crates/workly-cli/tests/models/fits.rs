@@ -1,5 +1,6 @@
 //! How models fit: the estimate against llama.cpp's own dry run, and what is remembered once a model has run.
 
+use workly_core::device::Device;
 use workly_core::fit::BACKEND;
 use workly_core::layer_plan::FootprintTable;
 use workly_core::model::{ContextSize, KvType};
@@ -13,7 +14,7 @@ use crate::support::{chat, of_type};
 fn measured(worker: &mut Worker, id: u64, path: &Path, context: ContextSize) -> FootprintTable {
     worker.tell(id, Ask::Devices);
     let Reply::Devices { devices } = worker.last(id) else { panic!("devices are told") };
-    let device = devices.into_iter().find(|device| device.is_gpu()).unwrap().name;
+    let device = devices.into_iter().find(Device::is_gpu).unwrap().name;
     let request = FootprintRequest { path: path.to_path_buf(), device, context, kv_type: KvType::F16 };
     worker.tell(id + 1, Ask::Footprint(request));
     match worker.last(id + 1) {
@@ -73,23 +74,23 @@ fn gemma_fits_as_predicted_moves_in_the_middle_of_an_answer_and_its_speed_is_rem
         let mut command = chat(&[&asked, arguments].concat());
         objects(&run(command.env("WORKLY_DATA_DIR", &data).env("GGML_VK_VISIBLE_DEVICES", "0"), 0))
     };
-    // Neither the tokens nor the place are left to chance: one layer on the GPU, and away after ten tokens.
+    // One layer on the GPU, and away as soon as a worker on the CPU is ready.
     let answer = ask(&[
         "--profile",
         "performance",
         "--gpu-layers",
         "2",
         "--switch-at",
-        "10:cpu_fallback",
+        "2:cpu_fallback",
         "--max-tokens",
-        "40",
+        "120",
         "--prompt",
         "The sea is",
     ]);
     let tokens = of_type(&answer, "token");
     let indices: Vec<u64> = tokens.iter().map(|token| token["index"].as_u64().unwrap()).collect();
-    assert_eq!(indices, (0..40).collect::<Vec<_>>(), "no token is lost and none is told twice");
-    assert_eq!((&tokens[0]["profile"], &tokens[39]["profile"]), (&json!("performance"), &json!("cpu_fallback")));
+    assert_eq!(indices, (0..120).collect::<Vec<_>>(), "no token is lost and none is told twice");
+    assert_eq!((&tokens[0]["profile"], &tokens[119]["profile"]), (&json!("performance"), &json!("cpu_fallback")));
     let switches = of_type(&answer, "switch");
     assert_eq!(switches.len(), 1);
     assert_eq!((&switches[0]["from"], &switches[0]["to"]), (&json!("performance"), &json!("cpu_fallback")));

@@ -133,8 +133,8 @@ fn list_shows_what_is_there_with_its_fit_and_takes_names() {
 
     let listed = objects(&run(&mut models(home.path(), &["list", "--json"]), 0)).remove(0);
     let row = |title: &str| {
-        let rows = listed.as_array().unwrap().iter();
-        rows.cloned().find(|row| row["title"] == title).unwrap_or_else(|| panic!("{title}: {listed}"))
+        let mut rows = listed.as_array().unwrap().iter();
+        rows.find(|row| row["title"] == title).unwrap_or_else(|| panic!("{title}: {listed}"))
     };
     assert_eq!(listed[0]["title"], "first", "the chosen one comes first");
     assert_eq!((&row("first")["is_chosen"], &row("first")["is_own"]), (&json!(true), &json!(true)));

@@ -1,6 +1,6 @@
 //! Searching folders for model files.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -24,8 +24,18 @@ pub(super) struct Found {
     pub(super) source: ModelSource,
 }
 
+/// What a search of all places gives.
+#[derive(Debug, Default)]
+pub(super) struct Scanned {
+    pub(super) found: Vec<Found>,
+    pub(super) folders: Vec<LibraryFolder>,
+    /// Every folder that was looked into: where one changes, another search is due.
+    pub(super) visited: BTreeSet<PathBuf>,
+}
+
 /// Searches every place. A file that is reached twice counts for the first place.
-pub(super) fn scan(embedded: Option<&Path>, places: &[Place]) -> (Vec<Found>, Vec<LibraryFolder>) {
+pub(super) fn scan(embedded: Option<&Path>, places: &[Place]) -> Scanned {
+    let mut visited = BTreeSet::new();
     let mut seen = HashSet::new();
     let mut all = Vec::new();
     let mut folders = Vec::new();
@@ -33,7 +43,7 @@ pub(super) fn scan(embedded: Option<&Path>, places: &[Place]) -> (Vec<Found>, Ve
         embedded.map(|path| Found { path: path.to_path_buf(), title: title(path), source: ModelSource::Embedded });
     all.extend(embedded.filter(|found| is_new(&mut seen, &found.path)));
     for place in places {
-        let found = search(place);
+        let found = search(place, &mut visited);
         let problem = found.as_ref().err().map(|error| unreadable(place, error));
         let before = all.len();
         all.extend(found.unwrap_or_default().into_iter().filter(|found| is_new(&mut seen, &found.path)));
@@ -44,7 +54,7 @@ pub(super) fn scan(embedded: Option<&Path>, places: &[Place]) -> (Vec<Found>, Ve
             problem,
         });
     }
-    (all, folders)
+    Scanned { found: all, folders, visited }
 }
 
 fn is_new(seen: &mut HashSet<PathBuf>, path: &Path) -> bool {
@@ -65,13 +75,14 @@ fn unreadable(place: &Place, error: &io::Error) -> Problem {
     Problem::new(ProblemCode::FolderUnreadable, message)
 }
 
-fn search(place: &Place) -> io::Result<Vec<Found>> {
+fn search(place: &Place, visited: &mut BTreeSet<PathBuf>) -> io::Result<Vec<Found>> {
     if place.source == ModelSource::Ollama {
-        fs::read_dir(&place.folder)?;
+        // Blobs have no ending: nothing is found here, but changes are to be seen.
+        files(&place.folder, visited)?;
         let models = ollama::models(&place.folder).into_iter();
         return Ok(models.map(|(title, path)| Found { path, title, source: place.source }).collect());
     }
-    let mut paths = files(&place.folder)?;
+    let mut paths = files(&place.folder, visited)?;
     paths.sort();
     let names: HashSet<PathBuf> = paths.iter().cloned().collect();
     let is_first = |path: &&PathBuf| {
@@ -84,10 +95,11 @@ fn search(place: &Place) -> io::Result<Vec<Found>> {
 }
 
 /// All model files below a folder. What cannot be read below it is left out; only the folder itself must be there.
-fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+fn files(folder: &Path, visited: &mut BTreeSet<PathBuf>) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     // Links may lead round in circles.
-    let mut visited = HashSet::from([folder.canonicalize()?]);
+    let mut real_ones = HashSet::from([folder.canonicalize()?]);
+    visited.insert(folder.to_path_buf());
     let mut waiting = vec![(fs::read_dir(folder)?, 0)];
     let mut entries = 0;
     while let Some((reading, depth)) = waiting.pop() {
@@ -104,9 +116,10 @@ fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
                 let real = path.canonicalize();
                 if depth < MOST_DEPTH
                     && !is_hidden(&path)
-                    && real.is_ok_and(|real| visited.insert(real))
+                    && real.is_ok_and(|real| real_ones.insert(real))
                     && let Ok(reading) = fs::read_dir(&path)
                 {
+                    visited.insert(path);
                     waiting.push((reading, depth + 1));
                 }
             } else if is_model_file(&path) && path.is_file() {

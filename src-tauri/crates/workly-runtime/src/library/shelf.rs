@@ -1,6 +1,6 @@
 //! The library's state: what was found, what its headers say, and how it fits. No thread and no clock in here.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -17,7 +17,7 @@ use workly_core::wire_models::{
 use super::apps::{Place, Surroundings};
 use super::change::is_within;
 use super::facts::{inspect, is_model};
-use super::scan::{Found, scan};
+use super::scan::{Found, Scanned, scan};
 use crate::cpu::memory_to_be_had;
 use crate::experience::{Experience, Learned, ModelFile, OnCard};
 
@@ -129,14 +129,24 @@ pub(super) struct Shelf {
     experience: Experience,
     entries: Vec<Entry>,
     folders: Vec<LibraryFolder>,
+    /// Every folder that was looked into.
+    pub(super) visited: BTreeSet<PathBuf>,
     cache: HashMap<PathBuf, Cached>,
 }
 
 impl Shelf {
     pub(super) fn new(places: LibraryPlaces, wishes: Wishes) -> Self {
         let experience = Experience::new(places.data_dir.as_deref());
-        let cache = HashMap::new();
-        Self { places, wishes, card: None, experience, entries: Vec::new(), folders: Vec::new(), cache }
+        Self {
+            places,
+            wishes,
+            card: None,
+            experience,
+            entries: Vec::new(),
+            folders: Vec::new(),
+            visited: BTreeSet::new(),
+            cache: HashMap::new(),
+        }
     }
 
     /// Workly's own folder.
@@ -161,7 +171,8 @@ impl Shelf {
         {
             tracing::warn!(%error, "the folder of models cannot be made");
         }
-        let (found, folders) = scan(self.places.embedded.as_deref(), &self.search_places());
+        let Scanned { found, folders, visited } = scan(self.places.embedded.as_deref(), &self.search_places());
+        self.visited = visited;
         let mut before = std::mem::take(&mut self.cache);
         self.entries = Vec::new();
         for found in found {
@@ -211,6 +222,15 @@ impl Shelf {
             };
             folder.models = u32::try_from(self.entries.iter().filter(here).count()).unwrap_or(u32::MAX);
         }
+    }
+
+    /// Whether a folder has come or gone since the last search: a disk that was plugged in, another program's first model.
+    pub(super) fn has_other_places(&self) -> bool {
+        let places = self.search_places();
+        let is_known = |place: &Place| self.folders.iter().any(|known| Path::new(&known.path) == place.folder);
+        let was_there = |place: &Place| self.visited.contains(&place.folder);
+        places.len() != self.folders.len()
+            || places.iter().any(|place| !is_known(place) || was_there(place) != place.folder.is_dir())
     }
 
     /// The library as others see it.

@@ -70,8 +70,7 @@ impl Task {
                 Ok(Order::End) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(order) => self.obey(order),
                 Err(RecvTimeoutError::Timeout) => {
-                    let moved = self.watching.follow(&self.shelf.search_places());
-                    if self.due.is_some() || moved {
+                    if self.due.is_some() || self.shelf.has_other_places() {
                         self.search();
                     } else {
                         self.publish();
@@ -131,7 +130,10 @@ impl Task {
         self.due = None;
         self.snapshot.send_if_modified(|shown| !std::mem::replace(&mut shown.is_searching, true));
         self.shelf.search();
-        self.watching.follow(&self.shelf.search_places());
+        if self.watching.follow(&self.shelf.visited) {
+            // What came before the watch began would be missed; headers that were read are not read again.
+            self.shelf.search();
+        }
         self.publish();
     }
 

@@ -1,22 +1,27 @@
-//! Watching the searched folders, so that a model that comes or goes is seen at once.
+//! Watching the folders that were searched, so that a model that comes or goes is seen at once.
+//!
+//! Each folder is watched by itself and not with all below it: somebody may well add a whole home folder, and a system
+//! has only so many watches for all programs together.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 
+use notify::event::{ModifyKind, RemoveKind};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 
-use super::apps::Place;
 use super::scan::is_model_file;
 use super::task::Order;
+
+/// Folders that are watched at the most.
+const MOST_FOLDERS: usize = 2_048;
 
 /// The watch over all folders. Dropping it ends the watch.
 pub(super) struct Watching {
     watcher: Option<RecommendedWatcher>,
-    /// The folders, and whether each was there.
-    folders: BTreeMap<PathBuf, bool>,
+    folders: BTreeSet<PathBuf>,
 }
 
 impl Watching {
@@ -29,43 +34,43 @@ impl Watching {
         };
         let watcher = notify::recommended_watcher(told);
         let watcher = watcher.inspect_err(|error| tracing::warn!(%error, "folders of models cannot be watched")).ok();
-        Self { watcher, folders: BTreeMap::new() }
+        Self { watcher, folders: BTreeSet::new() }
     }
 
-    /// Watches these folders and no others. Tells whether one of them has come, or is gone.
-    pub(super) fn follow(&mut self, places: &[Place]) -> bool {
-        let now: BTreeMap<PathBuf, bool> =
-            places.iter().map(|place| (place.folder.clone(), place.folder.is_dir())).collect();
-        if now == self.folders {
-            return false;
+    /// Watches these folders and no others. Tells whether one was added.
+    pub(super) fn follow(&mut self, folders: &BTreeSet<PathBuf>) -> bool {
+        let Some(watcher) = &mut self.watcher else { return false };
+        let gone: Vec<PathBuf> = self.folders.difference(folders).cloned().collect();
+        for folder in gone {
+            // One that is gone from the disk is watched no more already.
+            let _ = watcher.unwatch(&folder);
+            self.folders.remove(&folder);
         }
-        let Some(watcher) = &mut self.watcher else {
-            self.folders = now;
-            return true;
-        };
-        for (folder, was_there) in &self.folders {
-            if *was_there && now.get(folder) != Some(&true) {
-                let _ = watcher.unwatch(folder);
+        let room = MOST_FOLDERS.saturating_sub(self.folders.len());
+        let new: Vec<PathBuf> = folders.difference(&self.folders).take(room).cloned().collect();
+        let mut added = false;
+        for folder in new {
+            match watcher.watch(&folder, RecursiveMode::NonRecursive) {
+                Ok(()) => {
+                    self.folders.insert(folder);
+                    added = true;
+                }
+                Err(error) => tracing::warn!(folder = %folder.display(), %error, "this folder cannot be watched"),
             }
         }
-        for (folder, is_there) in &now {
-            if *is_there
-                && self.folders.get(folder) != Some(&true)
-                && let Err(error) = watcher.watch(folder, RecursiveMode::Recursive)
-            {
-                tracing::warn!(folder = %folder.display(), %error, "this folder cannot be watched");
-            }
-        }
-        self.folders = now;
-        true
+        added
     }
 }
 
 /// Whether an event may mean that a model came, went or changed. What a download writes has another name until it is
 /// whole, and being read is no change.
 fn concerns(event: &Event) -> bool {
-    let may_be_a_model = |path: &PathBuf| is_model_file(path) || has_no_ending(path);
-    !matches!(event.kind, EventKind::Access(_)) && (event.paths.is_empty() || event.paths.iter().any(may_be_a_model))
+    match event.kind {
+        EventKind::Access(_) => false,
+        EventKind::Remove(RemoveKind::Folder | RemoveKind::Other | RemoveKind::Any)
+        | EventKind::Modify(ModifyKind::Name(_)) => true,
+        _ => event.paths.is_empty() || event.paths.iter().any(|path| is_model_file(path) || has_no_ending(path)),
+    }
 }
 
 /// Folders, Ollama's blobs and its manifests.

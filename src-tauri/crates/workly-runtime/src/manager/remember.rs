@@ -11,15 +11,21 @@ use crate::experience::{Key, Known};
 const MEASURED_TOKENS: u32 = 32;
 
 impl Task {
+    /// Waits until all of it is written.
+    pub(super) async fn all_remembered(&mut self) {
+        while self.remembering.join_next().await.is_some() {}
+    }
+
     /// Remembers something of this model on this card.
-    pub(super) fn remember(&self, change: impl FnOnce(&mut Known) + Send + 'static) {
+    pub(super) fn remember(&mut self, change: impl FnOnce(&mut Known) + Send + 'static) {
         let Some(key) = self.pilot.as_ref().and_then(|pilot| pilot.card.as_ref()?.key.clone()) else { return };
         let store = self.site.experience.clone();
-        tokio::task::spawn_blocking(move || store.change(&key, change));
+        while self.remembering.try_join_next().is_some() {}
+        self.remembering.spawn_blocking(move || store.change(&key, change));
     }
 
     /// Remembers how fast an answer was written; `written_in`: the one profile that it was written in.
-    pub(super) fn remember_speed(&self, written_in: Option<Profile>, stats: Option<&AnswerStats>) {
+    pub(super) fn remember_speed(&mut self, written_in: Option<Profile>, stats: Option<&AnswerStats>) {
         let (Some(profile), Some(stats)) = (written_in, stats.filter(|stats| stats.tokens >= MEASURED_TOKENS)) else {
             return;
         };
@@ -31,7 +37,7 @@ impl Task {
         // On the CPU it holds whatever card there is.
         let (store, settings) = (self.site.experience.clone(), &self.site.settings);
         let (path, context) = (settings.path.clone(), settings.context);
-        tokio::task::spawn_blocking(move || match Key::on_cpu(&path, context, KvType::default()) {
+        self.remembering.spawn_blocking(move || match Key::on_cpu(&path, context, KvType::default()) {
             Ok(key) => store.change(&key, |known| known.wrote(profile, speed)),
             Err(error) => tracing::warn!(%error, "the speed is not remembered"),
         });

@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use workly_core::crash_budget::CrashBudget;
 use workly_core::problem::{Problem, ProblemCode};
@@ -103,6 +104,8 @@ pub(crate) struct Task {
     /// Why there is no model.
     pub(super) problem: Option<Problem>,
     pub(super) speed: Option<f64>,
+    /// What was learned, on its way to the disk.
+    pub(super) remembering: JoinSet<()>,
 }
 
 /// The answer being written, or waiting for a worker to be written on.
@@ -185,6 +188,7 @@ impl Task {
             notice: None,
             problem: None,
             speed: None,
+            remembering: JoinSet::new(),
         }
     }
 
@@ -197,6 +201,7 @@ impl Task {
                     self.stop_answers();
                     self.drop_model();
                     self.leaving.all_gone().await;
+                    self.all_remembered().await;
                     let _ = done.send(());
                     return;
                 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::time::timeout;
+use workly_core::model::ContextSize;
 use workly_core::problem::ProblemCode;
 use workly_core::settings::Settings;
 use workly_core::wire_models::{FitVerdict, LibraryModel, LibrarySnapshot, ModelSource};
@@ -196,18 +197,35 @@ fn fits_follow_the_card() {
     }
 }
 
+#[test]
+fn a_model_that_will_not_fit_in_ram_is_too_large_and_its_load_is_warned_of() {
+    let machine = Machine::new();
+    // A tebibyte of weights, none of which takes room on the disk.
+    let huge = tiny(1).tensor("blk.1.ffn_up.weight", &[1 << 20, 1 << 19], TensorType::F16);
+    put(&machine.own("huge.gguf"), &huge);
+    put(&machine.own("tiny.gguf"), &tiny(1));
+    let snapshot = machine.look();
+    assert_eq!(named(&snapshot, "huge").fit.as_ref().unwrap().verdict, FitVerdict::TooLarge);
+    assert_eq!(named(&snapshot, "tiny").fit.as_ref().unwrap().verdict, FitVerdict::CpuOnly);
+    let warning = |name: &str, layers| library::warn_before_load(&machine.own(name), ContextSize::default(), layers);
+    assert!(warning("huge.gguf", 0).unwrap().contains("1099."), "{:?}", warning("huge.gguf", 0));
+    assert_eq!(warning("tiny.gguf", 0), None);
+    assert_eq!(warning("huge.gguf", 3), None, "on the card it takes no RAM");
+    assert_eq!(warning("none.gguf", 0), None, "loading it says what is wrong");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_comes_and_goes_in_a_folder_is_seen_without_asking() {
     let machine = Machine::new();
     let library = machine.start();
     until(&library, |snapshot| !snapshot.is_searching && snapshot.models.is_empty()).await;
-    put(&machine.own("new/one.gguf"), &tiny(1));
+    put(&machine.own("new-1.5B/deeper/one.gguf"), &tiny(1));
     until(&library, |snapshot| titles(snapshot) == ["one"]).await;
     // A finished download takes its name at the end.
     put(&machine.own("two.gguf.part"), &tiny(2));
     fs::rename(machine.own("two.gguf.part"), machine.own("two.gguf")).unwrap();
     until(&library, |snapshot| titles(snapshot) == ["one", "two"]).await;
-    fs::remove_dir_all(machine.own("new")).unwrap();
+    fs::remove_dir_all(machine.own("new-1.5B")).unwrap();
     let shown = until(&library, |snapshot| titles(snapshot) == ["two"]).await;
     put(&machine.own("two.gguf"), &tiny(222));
     let bytes = shown.models[0].file_bytes;

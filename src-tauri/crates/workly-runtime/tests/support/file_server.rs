@@ -6,9 +6,12 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 /// Bytes that are written at a time.
 const PIECE: usize = 64 << 10;
+/// Pieces after which even a body without end has one, so that a test that fails does not fill the disk.
+const ENOUGH: usize = 4096;
 
 /// A connection, as it is or inside TLS.
 pub(crate) trait Stream: Read + Write {}
@@ -40,11 +43,13 @@ impl Request {
 pub(crate) enum Body {
     /// These bytes.
     Whole(Vec<u8>),
+    /// These bytes, piece by piece with a pause after each.
+    Slow(Vec<u8>, Duration),
     /// These bytes, then the connection is cut.
     Cut(Vec<u8>),
     /// These bytes, then nothing, for as long as the client waits.
     Hang(Vec<u8>),
-    /// These bytes, then zeros without end, in chunks without an announced length.
+    /// These bytes, then zeros without end (for 256 MiB), in chunks without an announced length.
     Endless(Vec<u8>),
 }
 
@@ -166,7 +171,7 @@ impl Server {
         let has_length = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length"));
         match &body {
             Body::Endless(_) => headers.push(("Transfer-Encoding".to_owned(), "chunked".to_owned())),
-            Body::Whole(content) | Body::Cut(content) | Body::Hang(content) if !has_length => {
+            Body::Whole(content) | Body::Slow(content, _) | Body::Cut(content) | Body::Hang(content) if !has_length => {
                 headers.push(("Content-Length".to_owned(), content.len().to_string()));
             }
             _ => {}
@@ -179,16 +184,26 @@ impl Server {
         if stream.write_all(head.as_bytes()).is_err() {
             return;
         }
-        let (Body::Whole(content) | Body::Cut(content) | Body::Hang(content) | Body::Endless(content)) = &body;
+        let (Body::Whole(content)
+        | Body::Slow(content, _)
+        | Body::Cut(content)
+        | Body::Hang(content)
+        | Body::Endless(content)) = &body;
         let is_chunked = matches!(body, Body::Endless(_));
-        if !self.send(stream, content, is_chunked) {
-            return;
+        let pause = if let Body::Slow(_, pause) = &body { *pause } else { Duration::ZERO };
+        for piece in content.chunks(PIECE) {
+            if !self.send(stream, piece, is_chunked) {
+                return;
+            }
+            thread::sleep(pause);
         }
         match body {
-            Body::Endless(_) => while self.send(stream, &vec![0; PIECE], true) {},
+            Body::Endless(_) => {
+                let _ = (0..ENOUGH).all(|_| self.send(stream, &vec![0; PIECE], true));
+            }
             // Until the client has had enough.
             Body::Hang(_) => while matches!(stream.read(&mut [0; 1024]), Ok(1..)) {},
-            Body::Whole(_) | Body::Cut(_) => {}
+            Body::Whole(_) | Body::Slow(..) | Body::Cut(_) => {}
         }
         let _ = stream.flush();
     }

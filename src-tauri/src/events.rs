@@ -4,7 +4,10 @@ use tauri::{AppHandle, Emitter as _};
 use tokio::sync::mpsc::UnboundedReceiver;
 use workly_core::wire::MODEL_CHANGED;
 use workly_core::wire_chat::{CONVERSATION_CHANGED, ConversationSummary};
+use workly_core::wire_models::{LIBRARY_CHANGED, TRANSFERS_CHANGED, Transfer, TransferState};
+use workly_runtime::library::Library;
 use workly_runtime::manager::ModelManager;
+use workly_runtime::transfers::Transfers;
 
 /// Loads the model and tells the window of every change, for as long as the manager lives.
 pub(crate) fn forward(app: AppHandle, manager: &ModelManager) {
@@ -33,4 +36,40 @@ pub(crate) fn forward_conversations(app: AppHandle, mut changes: UnboundedReceiv
             }
         }
     });
+}
+
+/// Tells the window of every change of the library.
+pub(crate) fn forward_library(app: AppHandle, library: &Library) {
+    let mut snapshots = library.snapshot();
+    tauri::async_runtime::spawn(async move {
+        while snapshots.changed().await.is_ok() {
+            let snapshot = snapshots.borrow_and_update().clone();
+            if let Err(error) = app.emit(LIBRARY_CHANGED, snapshot) {
+                tracing::warn!("the window could not be told: {error}");
+            }
+        }
+    });
+}
+
+/// Tells the window of every change of the transfers, and the library of what came in.
+pub(crate) fn forward_transfers(app: AppHandle, transfers: &Transfers, library: Library) {
+    let mut lists = transfers.subscribe();
+    tauri::async_runtime::spawn(async move {
+        let mut done = 0;
+        while lists.changed().await.is_ok() {
+            let list = lists.borrow_and_update().clone();
+            let now = count_done(&list);
+            if now > done {
+                library.refresh();
+            }
+            done = now;
+            if let Err(error) = app.emit(TRANSFERS_CHANGED, list) {
+                tracing::warn!("the window could not be told: {error}");
+            }
+        }
+    });
+}
+
+fn count_done(list: &[Transfer]) -> usize {
+    list.iter().filter(|transfer| transfer.state == TransferState::Done).count()
 }

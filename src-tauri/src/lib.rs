@@ -8,10 +8,13 @@ mod commands;
 mod decisions;
 mod demo;
 mod diagnostics;
+mod drops;
 mod error;
 mod events;
+mod library_feed;
 mod life;
 mod logging;
+mod model_choice;
 mod monitor_feed;
 mod notices;
 mod settings;
@@ -32,8 +35,10 @@ use workly_runtime::conversations::{Chats, Conversations};
 use workly_runtime::manager::{ModelManager, Patience};
 use workly_runtime::monitor::{Monitor, Sources};
 use workly_runtime::places;
+use workly_runtime::transfers::{Options, Transfers};
 
 use crate::decisions::Decisions;
+use crate::model_choice::ModelChoice;
 use crate::monitor_feed::MonitorFeed;
 use crate::settings::SettingsKeeper;
 
@@ -89,6 +94,24 @@ pub fn run() -> ExitCode {
             commands::settings::list_gpus,
             commands::settings::diagnostics,
             commands::settings::open_data_folder,
+            commands::models::library_snapshot,
+            commands::models::refresh_library,
+            commands::models::add_model_folder,
+            commands::models::remove_model_folder,
+            commands::models::import_models,
+            commands::models::rename_model,
+            commands::models::delete_model,
+            commands::models::reveal_model,
+            commands::models::use_model,
+            commands::models::cancel_load,
+            commands::models::catalogue,
+            commands::models::transfers,
+            commands::models::start_download,
+            commands::models::pause_transfer,
+            commands::models::resume_transfer,
+            commands::models::cancel_transfer,
+            commands::models::retry_transfer,
+            commands::models::dismiss_transfer,
             commands::monitor::watch_monitor,
             commands::monitor::unwatch_monitor,
             commands::monitor::gpu_processes,
@@ -132,7 +155,7 @@ fn set_up(app: &App, arguments: &Arguments) -> Result<(), Box<dyn std::error::Er
         let manager = ModelManager::start(program, settings, Patience::default(), watched, data_dir.as_deref());
         std::io::Result::Ok((monitor, manager))
     })?;
-    app.manage(monitor);
+    app.manage(Arc::clone(&monitor));
     app.manage(MonitorFeed::default());
     events::forward(app.handle().clone(), &manager);
     let store = Conversations::open(places::data_dir());
@@ -141,6 +164,13 @@ fn set_up(app: &App, arguments: &Arguments) -> Result<(), Box<dyn std::error::Er
     events::forward_conversations(app.handle().clone(), changes);
     app.manage(chats);
     app.manage(manager);
+    let library = library_feed::start(app.handle(), &keeper, &monitor)?;
+    let models = data_dir.unwrap_or_else(std::env::temp_dir).join("models");
+    let transfers = tauri::async_runtime::block_on(async { Transfers::start(models, Options::default()) });
+    events::forward_transfers(app.handle().clone(), &transfers, library.clone());
+    app.manage(library);
+    app.manage(transfers);
+    app.manage(ModelChoice::default());
     keeper.follow_edits(app.handle());
     app.manage(keeper);
     #[cfg(unix)]

@@ -10,6 +10,7 @@ use tauri_plugin_window_state::StateFlags;
 use workly_runtime::conversations::Chats;
 use workly_runtime::manager::ModelManager;
 use workly_runtime::places;
+use workly_runtime::transfers::Transfers;
 
 use crate::actions::{self, Action};
 
@@ -74,7 +75,10 @@ pub(crate) fn quit_on_signals(app: &AppHandle) {
 /// it.
 pub(crate) fn end_worker(app: &AppHandle) {
     let (chats, manager) = (app.state::<Chats<ModelManager>>(), app.state::<ModelManager>());
+    let transfers = app.state::<Transfers>();
     let end = async {
+        // What is on its way goes on at the next start.
+        transfers.rest().await;
         chats.shut_down().await;
         manager.shut_down().await;
     };

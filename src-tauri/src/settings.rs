@@ -64,6 +64,11 @@ impl SettingsKeeper {
         MonitorSettings::new(&self.values.borrow().gpu_monitoring, device, history)
     }
 
+    /// Where the installed program keeps what came with it.
+    pub(crate) fn resources(&self) -> Option<&std::path::Path> {
+        self.resources.as_deref()
+    }
+
     /// The data folder.
     pub(crate) fn folder(&self) -> PathBuf {
         self.file().folder().to_path_buf()

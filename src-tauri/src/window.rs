@@ -8,6 +8,7 @@ use tauri::{App, AppHandle, Manager as _, Url, WebviewUrl, WebviewWindow, Webvie
 use workly_runtime::places;
 
 use crate::appearance;
+use crate::drops;
 use crate::settings::SettingsKeeper;
 use crate::tray;
 
@@ -44,6 +45,7 @@ pub(crate) fn open(app: &App, hidden: bool) -> tauri::Result<()> {
     #[cfg(target_os = "linux")]
     crate::web_process::keep_alive(&window)?;
     hide_instead_of_closing(&window);
+    take_dropped_files(&window);
     appearance::follow(window, preferences.subscribe());
     if hidden {
         show_without_tray(app.handle().clone());
@@ -79,6 +81,16 @@ fn hide_instead_of_closing(window: &WebviewWindow) {
         {
             api.prevent_close();
             hide(&app);
+        }
+    });
+}
+
+/// Models that are let go over the window are imported.
+fn take_dropped_files(window: &WebviewWindow) {
+    let app = window.app_handle().clone();
+    window.on_window_event(move |event| {
+        if let WindowEvent::DragDrop(event) = event {
+            drops::follow(&app, event);
         }
     });
 }

@@ -24,7 +24,8 @@ struct Page {
 }
 
 /// Every page, in the order in which the pictures are taken. Add a page here when there is one more.
-const PAGES: [Page; 2] = [
+const PAGES: [Page; 3] = [
+    Page { name: "models", hash: "models", sign: "[data-testid=catalogue-model]", question: None },
     Page { name: "empty", hash: "", sign: "[data-testid=composer]", question: None },
     Page {
         name: "chat",

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use crate::harness::{Desktop, Surroundings};
 
 /// The pages and what tells that they are there. Add a page here when there is one more.
-const PAGES: [(&str, &str); 3] = [
+const PAGES: [(&str, &str); 4] = [
     ("", "[data-testid=composer]"),
+    ("models", "[data-testid=catalogue-model]"),
     ("monitor", "[data-testid=monitor] [data-testid=no-gpu]"),
     ("settings", "[data-testid=settings] [data-testid=threshold-preview]"),
 ];

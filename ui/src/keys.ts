@@ -4,7 +4,7 @@ import type { Dictionary } from "./i18n/index.svelte";
 
 /** What a shortcut does, where the window itself has to act on it. */
 export type Action =
-  | "newChat" | "search" | "copyLast" | "regenerate" | "previous" | "next" | "rename" | "sidebar" | "settings" | "shortcuts" | "stop"
+  | "newChat" | "search" | "copyLast" | "regenerate" | "previous" | "next" | "rename" | "sidebar" | "models" | "settings" | "shortcuts" | "stop"
   | "pageUp" | "pageDown";
 
 type KeyName = keyof Dictionary["keys"];
@@ -30,6 +30,7 @@ export const SHORTCUTS: readonly { does: keyof Dictionary["shortcuts"]; keys: re
   { does: "rename", keys: [printed("F2")] },
   { does: "sidebar", keys: [CONTROL, printed("B")] },
   { does: "scroll", keys: [named("pageUp"), named("pageDown")], either: true },
+  { does: "models", keys: [CONTROL, printed("M")] },
   { does: "settings", keys: [CONTROL, printed(",")] },
   { does: "shortcuts", keys: [printed("?")] },
 ];
@@ -56,7 +57,7 @@ export function actionOf(event: KeyboardEvent): Action | null {
 }
 
 const CONTROLLED = {
-  n: "newChat", k: "search", f: "search", b: "sidebar", ",": "settings", "/": "shortcuts",
+  n: "newChat", k: "search", f: "search", b: "sidebar", m: "models", ",": "settings", "/": "shortcuts",
 } satisfies Record<string, Action>;
 
 /** Whether someone types text there. */

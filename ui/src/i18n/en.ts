@@ -1,6 +1,7 @@
 // English, and the shape every other language has to fill.
 
 import type { ExportWords, ProblemCode, Profile, StopReason } from "../ipc/wire";
+import { models } from "./en.models";
 import { monitor } from "./en.monitor";
 import { settings } from "./en.settings";
 import { formats } from "./formats";
@@ -10,6 +11,7 @@ const { integer, decimal, percent, duration, plural, date } = formats(locale);
 
 export const en = {
   locale: locale as string,
+  models,
   monitor,
   settings,
   app: {
@@ -27,6 +29,7 @@ export const en = {
     label: "Pages",
     chat: "Chat",
     monitor: "Monitor",
+    models: "Models",
     settings: "Settings",
     shortcuts: "Keyboard shortcuts",
     comingPage: "This page is being built.",
@@ -111,6 +114,7 @@ export const en = {
     next: "Next conversation",
     rename: "Rename the conversation",
     sidebar: "Show or hide conversations",
+    models: "Models",
     settings: "Settings",
     shortcuts: "This list",
     scroll: "Scroll",

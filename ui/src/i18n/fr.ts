@@ -2,6 +2,7 @@
 
 import type { Dictionary } from "./en";
 import { formats } from "./formats";
+import { models } from "./fr.models";
 import { monitor } from "./fr.monitor";
 import { settings } from "./fr.settings";
 
@@ -10,6 +11,7 @@ const { integer, decimal, percent, duration, plural, date } = formats(locale);
 
 export const fr: Dictionary = {
   locale,
+  models,
   monitor,
   settings,
   app: {
@@ -27,6 +29,7 @@ export const fr: Dictionary = {
     label: "Pages",
     chat: "Discussion",
     monitor: "Moniteur",
+    models: "Modèles",
     settings: "Réglages",
     shortcuts: "Raccourcis clavier",
     comingPage: "Cette page est en construction.",
@@ -115,6 +118,7 @@ export const fr: Dictionary = {
     next: "Discussion suivante",
     rename: "Renommer la discussion",
     sidebar: "Afficher ou masquer les discussions",
+    models: "Modèles",
     settings: "Réglages",
     shortcuts: "Cette liste",
     scroll: "Faire défiler",
@@ -303,7 +307,7 @@ export const fr: Dictionary = {
     },
     export_failed: { title: "Le fichier n’a pas été écrit", advice: "Choisissez un autre endroit, puis réessayez." },
     disk_full: { title: "Le disque est trop plein", advice: "Faites de la place, puis réessayez." },
-    download_failed: { title: "Le téléchargement s’est interrompu", advice: "Vérifiez la connexion, puis reprenez : ce qui est là est gardé." },
+    download_failed: { title: "Le téléchargement s’est interrompu", advice: "Vérifiez la connexion, puis reprenez : ce qui est là est gardé." },
     download_refused: { title: "L’hôte refuse ce fichier", advice: "Choisissez un autre modèle, ou téléchargez-le avec votre navigateur et importez-le." },
     hash_mismatch: { title: "Ce n’est pas le fichier attendu", advice: "Il a été écarté. Téléchargez-le de nouveau." },
     model_exists: { title: "Un modèle de ce nom existe déjà", advice: "Renommez ou supprimez d’abord celui qui existe." },

@@ -47,6 +47,14 @@ describe("the dictionaries", () => {
     expect(en.chat.firstToken(1234)).toBe("first token 1.2\u00a0s");
     expect(formats("en").percent(0.43)).toBe("43%");
   });
+
+  it("write sizes and waits in the unit that is easiest to read", () => {
+    const { bytes, period } = formats("en");
+    const sizes = [0, 999, 98_362_432, 999_700_000, 4_400_000_000].map(bytes);
+    expect(sizes).toEqual(["0\u00a0B", "999\u00a0B", "98\u00a0MB", "1\u00a0GB", "4.4\u00a0GB"]);
+    expect(formats("fr").bytes(4_400_000_000)).toBe("4,4\u00a0Go");
+    expect([0.2, 59, 89, 3600, 5400].map(period)).toEqual(["1\u00a0s", "59\u00a0s", "1\u00a0min", "1\u00a0h", "1\u00a0h\u00a030\u00a0min"]);
+  });
 });
 
 describe("the language of the window", () => {

@@ -5,6 +5,7 @@ export const SETTINGS_CHANGED = "settings-changed";
 export const CONVERSATION_CHANGED = "conversation-changed";
 export const LIBRARY_CHANGED = "library-changed";
 export const TRANSFERS_CHANGED = "transfers-changed";
+export const MODELS_DRAGGED = "models-dragged";
 
 export type Role = "system" | "user" | "assistant";
 
@@ -1279,5 +1280,21 @@ hash: HashSource,
 model: string | null, 
 /**
  * Why it failed, or why it waits.
+ */
+problem: Problem | null, };
+
+export type DragPhase = "over" | "left" | "dropped";
+
+export type ModelsDragged = { 
+/**
+ * How far the drag is.
+ */
+phase: DragPhase, 
+/**
+ * Model files among them.
+ */
+models: number, 
+/**
+ * Why one that was let go is not imported.
  */
 problem: Problem | null, };

@@ -6,9 +6,11 @@ import type { Conversation } from "../stores/conversation.svelte";
 import { Conversations } from "../stores/conversations.svelte";
 import { LinkPrompt } from "../stores/link.svelte";
 import { ModelStore } from "../stores/model.svelte";
+import { ModelsStore } from "../stores/models.svelte";
 import { Navigation } from "../stores/navigation.svelte";
 import { FakeBackend, atOnce, done, message, settle, snapshot, summary, switched, token, view } from "../test/backend";
 import ChatInTest from "../test/ChatInTest.svelte";
+import { FakeModels } from "../test/models";
 
 vi.mock("../markdown/render", { spy: true });
 
@@ -25,7 +27,7 @@ beforeEach(async () => {
   conversation = conversations.current;
   navigation = new Navigation();
   const model = new ModelStore(backend);
-  page = mount(ChatInTest, { target: document.body, props: { conversations, links: new LinkPrompt(backend), model, navigation } });
+  page = mount(ChatInTest, { target: document.body, props: { conversations, links: new LinkPrompt(backend), model, models: new ModelsStore(new FakeModels()), navigation } });
   await Promise.all([model.follow(), conversations.follow()]);
   await update();
 });

@@ -1,5 +1,5 @@
 /** The pages there are, in the order of the navigation. */
-export const PAGES = ["chat", "monitor", "settings"] as const;
+export const PAGES = ["chat", "monitor", "models", "settings"] as const;
 export type Page = (typeof PAGES)[number];
 
 /** Below this width, in pixels, the list of conversations lies over the chat instead of beside it. */

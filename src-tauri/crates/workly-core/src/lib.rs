@@ -7,6 +7,7 @@ pub mod chat;
 pub mod crash_budget;
 pub mod device;
 pub mod fit;
+pub mod fit_guess;
 pub mod layer_plan;
 pub mod model;
 pub mod policy;

@@ -14,7 +14,7 @@ use crate::profile::{Profile, ProfileChoice};
 use crate::sampling::Sampling;
 use crate::settings::OverrideWish;
 use crate::wire_chat::{self, CONVERSATION_CHANGED};
-use crate::wire_models::{self, LIBRARY_CHANGED, TRANSFERS_CHANGED};
+use crate::wire_models::{self, LIBRARY_CHANGED, MODELS_DRAGGED, TRANSFERS_CHANGED};
 use crate::wire_monitor;
 use crate::wire_settings::{self, SETTINGS_CHANGED};
 
@@ -252,7 +252,8 @@ pub fn typescript() -> String {
          export const SETTINGS_CHANGED = \"{SETTINGS_CHANGED}\";\n\
          export const CONVERSATION_CHANGED = \"{CONVERSATION_CHANGED}\";\n\
          export const LIBRARY_CHANGED = \"{LIBRARY_CHANGED}\";\n\
-         export const TRANSFERS_CHANGED = \"{TRANSFERS_CHANGED}\";\n"
+         export const TRANSFERS_CHANGED = \"{TRANSFERS_CHANGED}\";\n\
+         export const MODELS_DRAGGED = \"{MODELS_DRAGGED}\";\n"
     );
     let declarations = declarations
         .into_iter()

@@ -11,6 +11,9 @@ pub const LIBRARY_CHANGED: &str = "library-changed";
 /// Name of the event that carries every [`Transfer`] in a list while something moves, at most four times a second.
 pub const TRANSFERS_CHANGED: &str = "transfers-changed";
 
+/// Name of the event that carries a [`ModelsDragged`] while files are held over the window.
+pub const MODELS_DRAGGED: &str = "models-dragged";
+
 /// What the header of a model file says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct ModelFacts {
@@ -284,6 +287,29 @@ pub struct Transfer {
     pub problem: Option<Problem>,
 }
 
+/// How far a drag over the window is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum DragPhase {
+    /// The files are over the window.
+    Over,
+    /// They left it.
+    Left,
+    /// They were let go; those that can be are being imported.
+    Dropped,
+}
+
+/// Files that are dragged over the window.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct ModelsDragged {
+    /// How far the drag is.
+    pub phase: DragPhase,
+    /// Model files among them.
+    pub models: u32,
+    /// Why one that was let go is not imported.
+    pub problem: Option<Problem>,
+}
+
 /// TypeScript declarations of this subject.
 pub(crate) fn declarations(config: &Config) -> Vec<String> {
     vec![
@@ -301,5 +327,7 @@ pub(crate) fn declarations(config: &Config) -> Vec<String> {
         TransferState::decl(config),
         HashSource::decl(config),
         Transfer::decl(config),
+        DragPhase::decl(config),
+        ModelsDragged::decl(config),
     ]
 }

@@ -1,5 +1,8 @@
 //! `workly-cli models`: the models on this machine.
 
+mod follow;
+mod get;
+mod import;
 mod inspect;
 mod list;
 
@@ -33,6 +36,10 @@ enum Command {
     List(list::ListArguments),
     /// Show what the header of a model says, without loading it.
     Inspect(inspect::InspectArguments),
+    /// Fetch a model of the catalogue or from an address; one that is here in part goes on.
+    Get(get::GetArguments),
+    /// Bring a GGUF file of this machine in.
+    Import(import::ImportArguments),
 }
 
 /// Runs a subcommand.
@@ -44,6 +51,8 @@ pub(crate) async fn run(arguments: ModelsArguments) -> anyhow::Result<()> {
     match arguments.command {
         Command::List(arguments) => list::run(&arguments).await,
         Command::Inspect(arguments) => inspect::run(&arguments).await,
+        Command::Get(arguments) => get::run(&arguments).await,
+        Command::Import(arguments) => import::run(&arguments).await,
     }
 }
 

@@ -1,0 +1,103 @@
+//! The catalogue as this machine sees it: what is here already, how the rest would fit, and the best first.
+
+use std::path::Path;
+
+use workly_core::fit::{BACKEND, Machine, fit};
+use workly_core::fit_guess::guess;
+use workly_core::layer_plan::{Limits, Room};
+use workly_core::model::{ContextSize, KvType};
+use workly_core::settings::Settings;
+use workly_core::wire_models::{CatalogueModel, LibrarySnapshot, ModelSource};
+
+use crate::catalogue;
+use crate::cpu::memory_to_be_had;
+
+/// Adds to each model how it would fit and which one of the library it is, and puts the best first.
+pub fn seen_from_here(
+    mut models: Vec<CatalogueModel>,
+    library: &LibrarySnapshot,
+    settings: &Settings,
+) -> Vec<CatalogueModel> {
+    let (context, kv_type) = (ContextSize::UpTo(settings.ai.context_tokens), KvType::default());
+    let card = library.card.as_ref();
+    let machine = Machine {
+        room: card.map(|card| Room { total: card.vram_total, external: card.vram_external }),
+        limits: Limits {
+            thresholds: settings.gpu_monitoring.thresholds,
+            balanced_gpu_layers: settings.ai.balanced_gpu_layers,
+            correction: 1.0,
+        },
+        memory_available: memory_to_be_had(),
+        speeds: [None; 3],
+    };
+    for model in &mut models {
+        let shape = guess(model.parameters, model.size_bytes, model.context_tokens);
+        let footprints = shape.footprints(context, kv_type, BACKEND);
+        model.fit = Some(fit(&shape, &footprints, false, kv_type, &machine));
+        model.installed = installed(model, library);
+    }
+    catalogue::order(&mut models);
+    models
+}
+
+/// The model of the library that it is: the one of its name in Workly's own folder, or the one that comes with Workly.
+fn installed(model: &CatalogueModel, library: &LibrarySnapshot) -> Option<String> {
+    let name = catalogue::file_name(model)?;
+    let here = library.models.iter().find(|here| {
+        (here.is_own || here.source == ModelSource::Embedded)
+            && here.problem.is_none()
+            && Path::new(&here.path).file_name().is_some_and(|file| file == name.as_str())
+    });
+    here.map(|here| here.id.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use workly_core::wire_models::{FitVerdict, LibraryCard, LibraryModel};
+
+    use super::*;
+
+    fn here(path: &str, is_own: bool) -> LibraryModel {
+        LibraryModel {
+            id: path.to_owned(),
+            title: "a model".into(),
+            path: path.to_owned(),
+            file_bytes: 1,
+            source: ModelSource::Workly,
+            is_own,
+            is_chosen: false,
+            facts: None,
+            fit: None,
+            problem: None,
+        }
+    }
+
+    #[test]
+    fn a_model_is_here_once_its_file_is_in_our_own_folder() {
+        let models = catalogue::models().unwrap();
+        let wanted = models.first().unwrap().clone();
+        let name = catalogue::file_name(&wanted).unwrap();
+        let library =
+            |path: String, is_own| LibrarySnapshot { models: vec![here(&path, is_own)], ..Default::default() };
+        let seen = |library: &LibrarySnapshot| {
+            let seen = seen_from_here(models.clone(), library, &Settings::default());
+            seen.into_iter().find(|model| model.id == wanted.id).unwrap().installed
+        };
+        let own = format!("/data/models/{name}");
+        assert_eq!(seen(&library(own.clone(), true)), Some(own));
+        assert_eq!(seen(&library(format!("/elsewhere/{name}"), false)), None);
+        assert_eq!(seen(&LibrarySnapshot::default()), None);
+    }
+
+    #[test]
+    fn a_card_changes_what_comes_first() {
+        let library = LibrarySnapshot {
+            card: Some(LibraryCard { name: "Card".into(), vram_total: 24 << 30, vram_external: 0 }),
+            ..Default::default()
+        };
+        let seen = seen_from_here(catalogue::models().unwrap(), &library, &Settings::default());
+        let first = seen.first().and_then(|model| model.fit.as_ref()).map(|fit| fit.verdict);
+        // A machine with little memory cannot take even what its card could.
+        assert!(matches!(first, Some(FitVerdict::AllOnGpu | FitVerdict::TooLarge)), "{first:?}");
+    }
+}

@@ -1,0 +1,56 @@
+//! Files that are dragged over the window: the window is told, and models that are let go there are imported.
+
+use std::path::{Path, PathBuf};
+
+use tauri::{AppHandle, DragDropEvent, Emitter as _, Manager as _};
+use workly_core::problem::Problem;
+use workly_core::wire_models::{DragPhase, MODELS_DRAGGED, ModelsDragged};
+use workly_runtime::transfers::Transfers;
+
+use crate::model_choice;
+
+/// Follows a drag over the window.
+pub(crate) fn follow(app: &AppHandle, event: &DragDropEvent) {
+    match event {
+        DragDropEvent::Enter { paths, .. } => tell(app, DragPhase::Over, paths, None),
+        DragDropEvent::Leave => tell(app, DragPhase::Left, &[], None),
+        DragDropEvent::Drop { paths, .. } => dropped(app.clone(), paths.clone()),
+        // A drag that only moves is nothing new.
+        _ => {}
+    }
+}
+
+fn dropped(app: AppHandle, paths: Vec<PathBuf>) {
+    // What lies over the window goes at once; the files are looked at meanwhile.
+    tell(&app, DragPhase::Left, &paths, None);
+    tauri::async_runtime::spawn(async move {
+        let models: Vec<PathBuf> = paths.iter().filter(|path| is_model(path)).cloned().collect();
+        let problem = model_choice::import(&app.state::<Transfers>(), models).await.err();
+        tell(&app, DragPhase::Dropped, &paths, problem);
+    });
+}
+
+fn tell(app: &AppHandle, phase: DragPhase, paths: &[PathBuf], problem: Option<Problem>) {
+    let models = paths.iter().filter(|path| is_model(path)).count();
+    let dragged = ModelsDragged { phase, models: u32::try_from(models).unwrap_or(u32::MAX), problem };
+    if let Err(error) = app.emit(MODELS_DRAGGED, dragged) {
+        tracing::warn!("the window could not be told of a drag: {error}");
+    }
+}
+
+fn is_model(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gguf"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_files_named_as_models_are_taken() {
+        for (path, taken) in [("/a/b.gguf", true), ("/a/b.GGUF", true), ("/a/b.safetensors", false), ("/a/gguf", false)]
+        {
+            assert_eq!(is_model(Path::new(path)), taken, "{path}");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+// English: the page of models, and the choice of one in the chat.
+
+import type { FitVerdict, HashSource, ModelSource, TransferState } from "../ipc/wire";
+import type { FitFilter, PlaceFilter } from "../stores/modelFilters";
+import { formats } from "./formats";
+
+const { integer, decimal, plural, bytes, period } = formats("en");
+const count = (value: number, one: string, other: string) => plural(value, { one: `1 ${one}`, other: `${integer(value)} ${other}` });
+
+export const models = {
+  title: "Models",
+  card: (name: string, total: number) => `${name} · ${bytes(total)}`,
+  noCard: "No GPU: models run on the CPU",
+  bytes,
+  searching: "Searching…",
+  refresh: "Search the folders again",
+  importFiles: "Import…",
+  importTitle: "Import models",
+  drop: { here: "Let go to import", count: (models: number) => count(models, "model file", "model files"), none: "Only .gguf files can be imported." },
+  filter: {
+    search: "Search",
+    label: "Search models",
+    clear: "Clear the search",
+    fit: "How it fits",
+    fits: { all: "All", runs: "Runs here", card: "Fits the card" } satisfies Record<FitFilter, string> as Record<FitFilter, string>,
+    place: "Where it is",
+    places: { all: "All", here: "On this machine", fetch: "To download" } satisfies Record<PlaceFilter, string> as Record<PlaceFilter, string>,
+    source: "Found in",
+    everywhere: "Found anywhere",
+    reset: "Show all models",
+    found: (found: number) => count(found, "model found", "models found"),
+    nothing: "No model matches the search and the filters.",
+  },
+  source: {
+    embedded: "Comes with Workly",
+    workly: "Workly’s folder",
+    folder: "Your folder",
+    lm_studio: "LM Studio",
+    ollama: "Ollama",
+    jan: "Jan",
+    hugging_face: "Hugging Face",
+  } satisfies Record<ModelSource, string> as Record<ModelSource, string>,
+  verdict: {
+    all_on_gpu: "Fits the card",
+    part_on_gpu: "Partly on the card",
+    cpu_only: "Runs on the CPU",
+    too_large: "Too large",
+  } satisfies Record<FitVerdict, string> as Record<FitVerdict, string>,
+  here: {
+    title: "On this machine",
+    empty: "No model was found. Download one below, import a file, or add a folder.",
+    looking: "The folders are being searched…",
+    chosen: "In use",
+    use: "Use",
+    useLabel: (title: string) => `Use ${title}`,
+    actions: (title: string) => `Actions for ${title}`,
+    rename: "Rename",
+    titleLabel: "Name of the model",
+    reveal: "Show in folder",
+    remove: "Delete…",
+    parameters: (value: number) => (value >= 1e9 ? `${decimal(value / 1e9)}\u00a0B` : `${(value >= 1e7 ? integer : decimal)(value / 1e6)}\u00a0M`),
+    parametersTitle: (value: number) => `${integer(value)} parameters`,
+    context: (tokens: number) => `${integer(tokens)} tokens of context`,
+    parts: (parts: number) => count(parts, "file", "files"),
+    noTemplate: "no chat template",
+    noTemplateTitle: "The file brings no chat template; Workly takes a common one.",
+  },
+  fit: {
+    label: (title: string) => `How ${title} fits this machine`,
+    layers: (on: number, all: number) => `${integer(on)}/${integer(all)} layers`,
+    onCard: (percent: number) => `${integer(percent)}\u00a0% of the card`,
+    overCard: (percent: number) => `${integer(percent)}\u00a0% of the card: no room now`,
+    memory: (needed: number) => `${bytes(needed)} of memory`,
+    cardBar: (profile: string, on: number, all: number, percent: number) =>
+      `${profile}: ${integer(on)} of ${integer(all)} layers on the card, which is then ${integer(percent)}\u00a0% full`,
+    memoryBar: (needed: number, available: number | null) =>
+      available === null ? `Takes ${bytes(needed)} of memory` : `Takes ${bytes(needed)} of memory; ${bytes(available)} can be had`,
+    speed: (tokensPerSecond: number) => `${decimal(tokensPerSecond)} tokens/s`,
+    speedTitle: "Measured on this machine",
+    exact: "Measured by llama.cpp",
+    estimate: "Estimated from the file",
+    forContext: (tokens: number) => `for ${integer(tokens)} tokens of context`,
+    others: "The grey part is taken by other programs.",
+  },
+  fetch: {
+    title: "To download",
+    empty: "Every model of the catalogue is on this machine.",
+    loading: "The catalogue is being opened…",
+    download: "Download",
+    downloadLabel: (title: string) => `Download ${title}`,
+    underWay: "On its way",
+    size: (size: number | null) => (size === null ? "size unknown" : bytes(size)),
+    homepage: "About this model",
+  },
+  transfer: {
+    title: "On its way",
+    kind: { download: "Download", import: "Import" },
+    state: {
+      queued: "Waits its turn",
+      running: "Coming in",
+      waiting: "Connection lost, trying again…",
+      paused: "Paused",
+      verifying: "Checking the file…",
+      done: "Done",
+      failed: "Failed",
+    } satisfies Record<TransferState, string> as Record<TransferState, string>,
+    progress: (received: number, total: number | null) => (total === null ? bytes(received) : `${bytes(received)} of ${bytes(total)}`),
+    speed: (perSecond: number) => `${bytes(perSecond)}/s`,
+    left: (seconds: number) => `${period(seconds)} left`,
+    bar: (title: string) => `Progress of ${title}`,
+    pause: "Pause",
+    resume: "Resume",
+    cancel: "Cancel",
+    retry: "Try again",
+    dismiss: "Dismiss",
+    label: (action: string, title: string) => `${action}: ${title}`,
+    checked: {
+      catalogue: "Checked against the catalogue’s SHA-256",
+      host: "Checked against the host’s SHA-256",
+      none: "The host names no SHA-256: only the file’s own consistency was checked",
+    } satisfies Record<HashSource, string> as Record<HashSource, string>,
+  },
+  folders: {
+    title: "Folders",
+    add: "Add a folder…",
+    addTitle: "Search this folder for models",
+    remove: "Remove",
+    removeLabel: (path: string) => `Do not search ${path} any more`,
+    otherApps: "Also show models of LM Studio, Ollama, Jan and Hugging Face",
+    models: (models: number) => (models === 0 ? "no model" : count(models, "model", "models")),
+  },
+  question: {
+    use: {
+      title: "This model is too large for this machine",
+      text: (title: string, needed: number, available: number | null) =>
+        available === null
+          ? `${title} needs about ${bytes(needed)} of memory. It may not load, and other programs may become slow.`
+          : `${title} needs about ${bytes(needed)} of memory, and ${bytes(available)} can be had. It may not load, and other programs may become slow.`,
+      confirm: "Use it anyway",
+    },
+    delete: {
+      title: "Delete this model?",
+      text: (title: string, freed: number) => `The file of ${title} is deleted; that frees ${bytes(freed)}. It cannot be taken back.`,
+      chosen: "It is the model in use: Workly goes back to the one it comes with.",
+      confirm: "Delete",
+    },
+  },
+  picker: {
+    label: (title: string) => `Model: ${title}`,
+    title: "Model",
+    more: "More models…",
+    cancel: "Cancel",
+    cancelLabel: "Cancel the load",
+    unusable: "cannot be used",
+  },
+};

@@ -145,6 +145,8 @@ pub fn run() -> ExitCode {
 
 /// Starts the runtime, then everything a person sees of it.
 fn set_up(app: &App, arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    #[cfg(unix)]
+    life::quit_on_signals(app.handle());
     let resources = app.path().resource_dir().ok();
     let keeper = Arc::new(SettingsKeeper::open(arguments.model.clone(), resources));
     let (settings, watching) = (keeper.model_settings(), keeper.monitor_settings());
@@ -173,8 +175,6 @@ fn set_up(app: &App, arguments: &Arguments) -> Result<(), Box<dyn std::error::Er
     app.manage(ModelChoice::default());
     keeper.follow_edits(app.handle());
     app.manage(keeper);
-    #[cfg(unix)]
-    life::quit_on_signals(app.handle());
     tray::start(app.handle());
     window::open(app, arguments.hidden)?;
     notices::start(app.handle());

@@ -51,17 +51,20 @@ pub(crate) fn window_state() -> TauriPlugin<Wry> {
     }
 }
 
-/// Ends the program as its menu would when the session or a terminal asks it to.
+/// Ends the program as its menu would when the session or a terminal asks it to. From the return of this on, no such
+/// signal ends it otherwise; one that comes before the program runs is heard once it does.
 #[cfg(unix)]
 pub(crate) fn quit_on_signals(app: &AppHandle) {
     use tokio::signal::unix::{SignalKind, signal};
     let app = app.clone();
+    let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
+    let [Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)] =
+        tauri::async_runtime::block_on(async { kinds.map(signal) })
+    else {
+        tracing::warn!("signals cannot be heard; the system ends the program without asking");
+        return;
+    };
     tauri::async_runtime::spawn(async move {
-        let asked = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
-        let [Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)] = asked else {
-            tracing::warn!("signals cannot be heard; the system ends the program without asking");
-            return;
-        };
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}

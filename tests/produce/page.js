@@ -32,11 +32,13 @@ setInterval(() => {
   if (queue.length === 0) due = now;
   for (; queue.length > 0 && due <= now; due += PACE) {
     const [callback, data] = queue.shift();
-    if (data.message?.type === "token") {
+    // A token of an answer, in the envelope of its conversation.
+    const told = data.message?.event;
+    if (told?.type === "token") {
       first ||= now;
       last = now;
       let_in += 1;
-      if (data.message.text.trim() !== "") waiting.push(now);
+      if (told.text.trim() !== "") waiting.push(now);
       measured.speed[0] = (let_in - 1) / Math.max((last - first) / 1000, 0.001);
     }
     callback(data);

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::params;
 use workly_core::wire_chat::{SearchHit, TextSegment};
 
 use super::Stored;
@@ -29,11 +29,13 @@ impl Store {
         let Some(wanted) = to_match(query) else { return Ok(Vec::new()) };
         let newest = self.newest_messages(&wanted)?;
         let titles = self.titles(&wanted)?;
+        let found: Vec<i64> = newest.of.values().copied().collect();
+        let mut snippets = self.snippets(&wanted, &found)?;
         let mut hits = Vec::new();
         for conversation in newest.order.iter().chain(titles.order.iter()).copied().collect::<Unique>().0 {
             let summary = self.summary(conversation)?;
             let message = newest.of.get(&conversation).copied();
-            let snippet = message.map(|id| self.snippet(&wanted, id)).transpose()?.unwrap_or_default();
+            let snippet = message.and_then(|id| snippets.remove(&id)).unwrap_or_default();
             let title = match titles.of.get(&conversation) {
                 Some(marked) => to_segments(marked),
                 None => vec![TextSegment { text: summary.title.clone(), found: false }],
@@ -78,13 +80,23 @@ impl Store {
         Ok(found)
     }
 
-    fn snippet(&self, wanted: &str, message: i64) -> Stored<Vec<TextSegment>> {
+    /// What surrounds the found words in these messages. One query for all of them: for the beginning of a word each query
+    /// goes through every word that begins so.
+    fn snippets(&self, wanted: &str, messages: &[i64]) -> Stored<HashMap<i64, Vec<TextSegment>>> {
+        let (Some(first), Some(last)) = (messages.iter().min(), messages.iter().max()) else {
+            return Ok(HashMap::new());
+        };
         let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT snippet(message_text, 0, '{FOUND}', '{END}', '…', {SNIPPET_WORDS}) FROM message_text
-             WHERE message_text MATCH ?1 AND rowid = ?2"
+            "SELECT rowid, snippet(message_text, 0, '{FOUND}', '{END}', '…', {SNIPPET_WORDS}) FROM message_text
+             WHERE message_text MATCH ?1 AND rowid BETWEEN ?2 AND ?3 AND +rowid IN (SELECT value FROM json_each(?4))"
         ))?;
-        let marked: Option<String> = statement.query_row(params![wanted, message], |row| row.get(0)).optional()?;
-        Ok(to_segments(&marked.unwrap_or_default()))
+        let list = serde_json::Value::from(messages).to_string();
+        let mut rows = statement.query(params![wanted, first, last, list])?;
+        let mut snippets = HashMap::new();
+        while let Some(row) = rows.next()? {
+            snippets.insert(row.get(0)?, to_segments(&row.get::<_, String>(1)?));
+        }
+        Ok(snippets)
     }
 }
 

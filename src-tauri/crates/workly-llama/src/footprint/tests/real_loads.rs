@@ -22,12 +22,8 @@ fn placed(backend: &LlamaBackend, request: &FootprintRequest, index: usize, laye
     [sum("model"), sum("KV") + sum("RS"), sum("compute")]
 }
 
-/// The model to check with: the embedded one, or by hand another.
-fn model() -> PathBuf {
-    let embedded = "../../../models/SmolLM2-135M-Instruct.Q4_1.gguf";
-    let path = std::env::var_os("WORKLY_TEST_MODEL").map(PathBuf::from);
-    path.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(embedded))
-}
+/// The models to check with: the embedded one, and one of which some layers see a sliding window of the context.
+const MODELS: [&str; 2] = ["SmolLM2-135M-Instruct.Q4_1.gguf", "gemma-3-270m-q4_k_m.gguf"];
 
 #[test]
 fn a_dry_run_predicts_what_llama_cpp_then_places() {
@@ -44,12 +40,15 @@ fn a_dry_run_predicts_what_llama_cpp_then_places() {
     let backend = backends::load(BackendSet::CpuAndGpu).unwrap();
     let (index, device) = devices::list().into_iter().find(|(_, device)| device.is_gpu()).expect("Mesa's llvmpipe");
     let outbox = Outbox::new(std::fs::File::create("/dev/null").unwrap()).unwrap();
-    for (context, kv_type) in [(2048, KvType::F16), (640, KvType::Q8_0)] {
+    let caches = [(2048, KvType::F16), (640, KvType::Q8_0)];
+    for (name, (context, kv_type)) in MODELS.into_iter().flat_map(|name| caches.map(|cache| (name, cache))) {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../models").join(name);
+        assert!(path.is_file(), "{} is missing: run `cargo xtask setup`", path.display());
         let context = ContextSize::Exactly(context);
-        let request = FootprintRequest { path: model(), device: device.name.clone(), context, kv_type };
+        let request = FootprintRequest { path, device: device.name.clone(), context, kv_type };
         let began = std::time::Instant::now();
         let table = measure(&backend, &outbox, &request).unwrap();
-        println!("{} layers in {:?}", table.model_layers(), began.elapsed());
+        println!("{name}: {} layers in {:?}", table.model_layers(), began.elapsed());
         let all = table.model_layers();
         for layers in [1, 2, 5, all / 2, all - 1, all] {
             let Footprint { weights, kv_cache, compute, .. } = table.by_layers[layers as usize];

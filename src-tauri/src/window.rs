@@ -43,7 +43,10 @@ pub(crate) fn open(app: &App, hidden: bool) -> tauri::Result<()> {
     }
     let window = builder.build()?;
     #[cfg(target_os = "linux")]
-    crate::web_process::keep_alive(&window)?;
+    {
+        crate::web_process::leave_gpu_alone(&window)?;
+        crate::web_process::keep_alive(&window)?;
+    }
     hide_instead_of_closing(&window);
     take_dropped_files(&window);
     appearance::follow(window, preferences.subscribe());

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod branches;
+mod exporting;
 #[path = "../harness/mod.rs"]
 #[expect(dead_code, reason = "each program of tests uses a part of it")]
 mod harness;

@@ -1,6 +1,7 @@
 //! The built desktop program in surroundings of its own, driven through a WebDriver.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
+pub(crate) mod chooser;
 pub(crate) mod history;
 pub(crate) mod parrot;
 pub(crate) mod program;

@@ -86,7 +86,6 @@ impl Surroundings {
             .env("DISPLAY", self.display())
             .env("DBUS_SESSION_BUS_ADDRESS", &self.address)
             .env("GDK_BACKEND", "x11")
-            .env("WEBKIT_DISABLE_DMABUF_RENDERER", "1")
             .env("WORKLY_DATA_DIR", self.data())
             .env("HOME", self.data())
             .env("LC_ALL", "C.UTF-8")

@@ -1,9 +1,9 @@
 //! The library: filters, import through the system's dialog, rename, delete, and the choice in the chat.
 
-use crate::chooser::Chooser;
 use crate::dragging::Drag;
 use crate::file_server::model;
 use crate::harness::Desktop;
+use crate::harness::chooser::Chooser;
 use crate::harness::screen::Screen;
 use crate::page::{CATALOGUE, MODEL, Offer, READY, TRANSFER, files_of, with_catalogue};
 use crate::talk::{ENTER, ESCAPE};

@@ -2,7 +2,6 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
-mod chooser;
 mod downloads;
 mod dragging;
 #[path = "../../src-tauri/crates/workly-runtime/tests/support/file_server.rs"]

@@ -6,6 +6,7 @@ use tauri::{AppHandle, Manager as _};
 use tauri_plugin_dialog::DialogExt as _;
 use tokio::sync::oneshot;
 use workly_core::wire_chat::{ExportFormat, ExportWords};
+use workly_runtime::whole_file;
 
 use super::chat::OurChats;
 use crate::error::{Answered, export_failed};
@@ -26,7 +27,7 @@ pub(crate) async fn export_conversation(
     let Some(path) = choose_place(&app, &dialog_title, &name, format).await else { return Ok(None) };
     let written = tauri::async_runtime::spawn_blocking({
         let path = path.clone();
-        move || std::fs::write(path, text)
+        move || whole_file::write(&path, text.as_bytes())
     });
     written.await.map_err(export_failed)?.map_err(export_failed)?;
     Ok(path.file_name().map(|name| name.to_string_lossy().into_owned()))

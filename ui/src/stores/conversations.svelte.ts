@@ -8,6 +8,8 @@ import type { Scheduler } from "./answer.svelte";
 const SEARCH_MS = 120;
 /** How long a deletion can be taken back, in milliseconds. */
 export const UNDO_MS = 8000;
+/** How long the name of an exported file is shown, in milliseconds. */
+const EXPORTED_MS = 4000;
 
 /** All conversations, the search among them, and the one that is open. */
 export class Conversations {
@@ -31,6 +33,7 @@ export class Conversations {
   #query = $state("");
   #searchTimer: ReturnType<typeof setTimeout> | undefined;
   #undoTimer: ReturnType<typeof setTimeout> | undefined;
+  #exportedTimer: ReturnType<typeof setTimeout> | undefined;
   #opening = 0;
   /** The draft of the conversation that does not exist yet. */
   #newDraft = "";
@@ -142,7 +145,8 @@ export class Conversations {
     const name = await this.#try(this.backend.exportConversation(id, format, words));
     if (!name) return;
     this.exported = name;
-    setTimeout(() => (this.exported = null), 4000);
+    clearTimeout(this.#exportedTimer);
+    this.#exportedTimer = setTimeout(() => (this.exported = null), EXPORTED_MS);
   }
 
   dismissNotice(): void {

@@ -4,18 +4,19 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hasher as _};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
-use tempfile::NamedTempFile;
 use workly_core::device::Device;
 use workly_core::layer_plan::FootprintTable;
 use workly_core::model::{ContextSize, KvType};
 use workly_core::profile::Profile;
+
+use crate::whole_file;
 
 /// The file in Workly's data folder.
 const FILE: &str = "footprints.json";
@@ -191,13 +192,12 @@ impl Experience {
 
     /// Marks a load as under way.
     pub(crate) fn mark_load(&self, model: &Path, profile: Profile) -> Option<LoadMarker> {
-        let store = self.folder.as_ref()?;
-        let folder = store.join(LOADING);
+        let folder = self.folder.as_ref()?.join(LOADING);
         let file = folder.join(format!("{}.json", std::process::id()));
         let write = || -> io::Result<()> {
             fs::create_dir_all(&folder)?;
             let marker = Loading { model: ModelFile::read(model)?, profile };
-            write_whole(&file, store, &serde_json::to_vec(&marker)?)
+            whole_file::write(&file, &serde_json::to_vec(&marker)?)
         };
         match write() {
             Ok(()) => Some(LoadMarker(file)),
@@ -318,16 +318,7 @@ fn update(file: &Path, key: &Key, change: impl FnOnce(&mut Known)) -> io::Result
     remembered.entries.push(entry);
     let surplus = remembered.entries.len().saturating_sub(REMEMBERED);
     remembered.entries.drain(..surplus);
-    write_whole(file, file.parent().unwrap_or(Path::new(".")), &serde_json::to_vec(&remembered)?)
-}
-
-/// Writes a file that is whole at every moment; `beside`: a folder of the same file system for the unfinished one.
-fn write_whole(file: &Path, beside: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut new = NamedTempFile::new_in(beside)?;
-    new.write_all(bytes)?;
-    new.as_file().sync_all()?;
-    new.persist(file)?;
-    Ok(())
+    whole_file::write(file, &serde_json::to_vec(&remembered)?)
 }
 
 /// Milliseconds since 1970.

@@ -19,3 +19,4 @@ pub mod monitor;
 pub mod places;
 pub mod settings_file;
 pub mod transfers;
+pub mod whole_file;

@@ -41,7 +41,7 @@ CREATE INDEX messages_under ON messages (parent);
 CREATE INDEX messages_streaming ON messages (conversation) WHERE state = 'streaming';
 
 CREATE VIRTUAL TABLE message_text USING fts5 (
-    content, content = 'messages', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3'
+    content, content = 'messages', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3 4 5'
 );
 CREATE TRIGGER message_added AFTER INSERT ON messages WHEN new.state <> 'streaming' BEGIN
     INSERT INTO message_text (rowid, content) VALUES (new.id, new.content);

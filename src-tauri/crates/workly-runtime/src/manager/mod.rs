@@ -17,6 +17,7 @@ mod speed;
 mod standby;
 mod switch;
 mod task;
+mod waiting;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

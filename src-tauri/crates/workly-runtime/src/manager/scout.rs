@@ -8,7 +8,8 @@ use workly_core::profile::{Profile, ProfileChoice};
 use workly_core::settings::OverrideWish;
 use workly_engine::worker::Worker;
 
-use super::task::{Later, Task};
+use super::task::Task;
+use super::waiting::Later;
 use crate::experience::unix_ms;
 
 /// Time until another is sent after one was lost.

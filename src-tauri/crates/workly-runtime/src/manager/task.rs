@@ -5,12 +5,11 @@
 
 use std::collections::VecDeque;
 use std::future::pending;
-use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 use workly_core::crash_budget::CrashBudget;
 use workly_core::problem::{Problem, ProblemCode};
 use workly_core::profile::Profile;
@@ -30,6 +29,7 @@ use super::publish::Made;
 use super::scout::Scout;
 use super::standby::{Standby, StandbyNews};
 use super::switch::{self, Switch, SwitchNews};
+use super::waiting::{Later, at, heard_of, later};
 use crate::bring_up::{First, Progress, Setback, Site};
 use crate::card::Card;
 use crate::model_settings::ModelSettings;
@@ -51,8 +51,6 @@ pub(crate) enum Order {
     Unload,
     ShutDown { done: oneshot::Sender<()> },
 }
-
-pub(super) type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 pub(crate) struct Task {
     pub(super) site: Site,
@@ -488,31 +486,5 @@ async fn in_answer(answering: &mut Option<Box<Answering>>, placed: Option<&Place
             Some(placed) => Happened::IdleWorkerEnded(placed.running.worker.wait().await),
             None => pending().await,
         },
-    }
-}
-
-/// Waits for something that may not be under way; once it is there it is no longer waited for.
-async fn later<T>(waited_for: &mut Option<Later<T>>) -> T {
-    match waited_for {
-        Some(future) => {
-            let value = future.await;
-            *waited_for = None;
-            value
-        }
-        None => pending().await,
-    }
-}
-
-async fn heard_of(call: Option<&mut Call>) -> CallEvent {
-    match call {
-        Some(call) => call.next().await,
-        None => pending().await,
-    }
-}
-
-async fn at(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => sleep_until(instant).await,
-        None => pending().await,
     }
 }

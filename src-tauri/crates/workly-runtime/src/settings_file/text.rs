@@ -1,12 +1,13 @@
 //! The text of the file: read with what editors add to it, written so that it is never half there.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 use std::{fmt, fs};
 
-use atomic_write_file::AtomicWriteFile;
 use jiff::Zoned;
 use serde_json::{Map, Value};
+
+use crate::whole_file;
 
 /// Why a file gives no document.
 #[derive(Debug)]
@@ -72,11 +73,8 @@ impl serde::Serialize for Ordered<'_> {
 
 /// Writes a document beside its place and moves it there once it is whole and on the disk. A link is followed.
 pub(super) fn write_atomically(path: &Path, document: &Value) -> io::Result<()> {
-    let target = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
     let empty = Map::new();
-    let mut file = AtomicWriteFile::open(target)?;
-    file.write_all(&to_text(document.as_object().unwrap_or(&empty))?)?;
-    file.commit()
+    whole_file::write(path, &to_text(document.as_object().unwrap_or(&empty))?)
 }
 
 /// Keeps a broken file beside under a name of its own, which comes back; `away`: the file itself is then gone.

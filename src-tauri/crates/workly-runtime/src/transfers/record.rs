@@ -2,16 +2,16 @@
 //! `<id>.part`. A record is written before the first byte and goes after the last one.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use atomic_write_file::AtomicWriteFile;
 use serde::{Deserialize, Serialize};
 use sysinfo::System;
 use workly_core::problem::{Problem, ProblemCode};
 use workly_core::wire_models::{HashSource, TransferKind};
 
 use super::names;
+use crate::whole_file;
 
 /// The folder inside that of models; hidden, so that nobody takes an unfinished file for a model.
 const FOLDER: &str = ".incoming";
@@ -215,10 +215,9 @@ impl Folder {
     pub(super) fn save(&self, record: &Record) -> Result<(), Problem> {
         let write = || -> io::Result<()> {
             fs::create_dir_all(&self.incoming)?;
-            let mut file = AtomicWriteFile::open(self.record_path(&record.id))?;
-            serde_json::to_writer_pretty(&mut file, record)?;
-            file.write_all(b"\n")?;
-            file.commit()
+            let mut text = serde_json::to_vec_pretty(record)?;
+            text.push(b'\n');
+            whole_file::write(&self.record_path(&record.id), &text)
         };
         write().map_err(|error| self.not_writable(&error))
     }

@@ -10,10 +10,11 @@ use x11rb::protocol::xproto::{
 use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::RustConnection;
 
-use crate::harness::Surroundings;
-use crate::harness::program::eventually;
+use super::Surroundings;
+use super::program::eventually;
 
 const RETURN: u32 = 0xff0d;
+const ESCAPE: u32 = 0xff1b;
 const SHIFT: u32 = 0xffe1;
 /// What a person leaves between two keys.
 const BETWEEN_KEYS: Duration = Duration::from_millis(8);
@@ -39,17 +40,31 @@ impl Chooser {
 
     /// Waits for the dialog of this title, types the path of a file and confirms.
     pub(crate) async fn choose(&self, title: &str, file: &Path) {
-        let dialog = eventually("the dialog", || async { self.window(title) }).await;
-        // Nobody manages windows here: the dialog gets the keyboard from us, as a click on it would give it.
-        self.connection.set_input_focus(InputFocus::PARENT, dialog, x11rb::CURRENT_TIME).unwrap();
-        self.connection.flush().unwrap();
+        self.wait_for_dialog(title).await;
         // A path that begins with a slash opens the field for paths.
         let text = file.to_str().unwrap();
         for letter in text.chars() {
             self.press(u32::from(letter)).await;
         }
+        self.press_until_gone(RETURN, title).await;
+    }
+
+    /// Waits for the dialog of this title and leaves it.
+    pub(crate) async fn leave(&self, title: &str) {
+        self.wait_for_dialog(title).await;
+        self.press_until_gone(ESCAPE, title).await;
+    }
+
+    async fn wait_for_dialog(&self, title: &str) {
+        let dialog = eventually("the dialog", || async { self.window(title) }).await;
+        // Nobody manages windows here: the dialog gets the keyboard from us, as a click on it would give it.
+        self.connection.set_input_focus(InputFocus::PARENT, dialog, x11rb::CURRENT_TIME).unwrap();
+        self.connection.flush().unwrap();
+    }
+
+    async fn press_until_gone(&self, symbol: u32, title: &str) {
         eventually("the dialog to end", || async {
-            self.press(RETURN).await;
+            self.press(symbol).await;
             tokio::time::sleep(Duration::from_millis(300)).await;
             self.window(title).is_none().then_some(())
         })

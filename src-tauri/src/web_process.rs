@@ -14,7 +14,7 @@ const STABLE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// Has the page drawn by the CPU. Layers on the GPU would take memory of the card that the user plays on, several times the
-/// window's size; and with NVIDIA's driver they are a well-known cause of windows that stay blank.
+/// size of the window; and with NVIDIA's driver they are a well-known cause of windows that stay blank.
 pub(crate) fn leave_gpu_alone(window: &WebviewWindow) -> tauri::Result<()> {
     window.with_webview(|webview| {
         if let Some(settings) = webview.inner().settings() {

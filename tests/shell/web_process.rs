@@ -35,3 +35,20 @@ fn web_process_of(program: u32) -> Option<u32> {
     let below: Vec<u32> = direct.iter().flat_map(|id| children(*id)).collect();
     direct.into_iter().chain(below).find(|id| command_line(*id).contains("WebKitWebProcess"))
 }
+
+#[tokio::test]
+async fn the_page_is_drawn_by_the_cpu() {
+    let surroundings = Surroundings::new();
+    let mut program = Program::start(&surroundings, ONE_WORKER);
+    let screen = Screen::of(&surroundings);
+    let window = screen.window().await;
+    eventually("the page to be drawn", || async { screen.picture(window).has_drawing().then_some(()) }).await;
+    let threads = threads_of(web_process_of(program.id()).unwrap());
+    // What paints layers on the GPU is a thread of its own.
+    assert!(!threads.iter().any(|name| name.contains("SkiaGPU")), "{threads:?}");
+}
+
+fn threads_of(process: u32) -> Vec<String> {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap().flatten();
+    threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("comm")).ok()).collect()
+}

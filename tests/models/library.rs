@@ -6,7 +6,7 @@ use crate::harness::Desktop;
 use crate::harness::chooser::Chooser;
 use crate::harness::screen::Screen;
 use crate::page::{CATALOGUE, MODEL, Offer, READY, TRANSFER, files_of, with_catalogue};
-use crate::talk::{ENTER, ESCAPE};
+use crate::talk::{ANSWER, ENTER, ESCAPE, LONG};
 
 #[tokio::test]
 async fn the_filters_show_what_fits_and_the_search_what_is_named() {
@@ -193,6 +193,31 @@ async fn a_load_that_takes_too_long_is_cancelled_and_the_model_before_comes_back
     desktop.find("[data-testid=model-state][data-state=loading]").await;
     desktop.wait_for_shown("[data-testid=model-picker]", "slow").await;
     desktop.save_screenshot("models-loading").await;
+    desktop.click("[data-testid=cancel-load]").await;
+    desktop.find(READY).await;
+    desktop.wait_for_shown("[data-testid=model-picker]", "SmolLM2").await;
+    assert!(!desktop.ask("Say hello.").await.trim().is_empty());
+}
+
+#[tokio::test]
+async fn a_model_chosen_during_an_answer_follows_it_and_can_be_given_up() {
+    // The second worker never gets its model loaded.
+    let surroundings = with_catalogue(&[]).with("WORKLY_FAULT", "none,hang@load");
+    let models = surroundings.data().join("models");
+    std::fs::create_dir_all(&models).unwrap();
+    std::fs::copy(crate::page::real_model(), models.join("slow.gguf")).unwrap();
+    let desktop = Desktop::on_cpu(surroundings).await;
+    desktop.send(LONG).await;
+    desktop.wait_for_text().await;
+    desktop.open_models().await;
+    let card = desktop.card_of("slow").await;
+    desktop.click(&format!("{card} [data-testid=use-model]")).await;
+    desktop.click("[data-testid=page-chat]").await;
+    // The answer goes on; the model that was chosen waits for its end.
+    let before = desktop.last_text(ANSWER).await;
+    desktop.wait_for("more text", || async { desktop.last_text(ANSWER).await.len() > before.len() }).await;
+    desktop.stop_after_first_words().await;
+    desktop.find("[data-testid=model-state][data-state=loading]").await;
     desktop.click("[data-testid=cancel-load]").await;
     desktop.find(READY).await;
     desktop.wait_for_shown("[data-testid=model-picker]", "SmolLM2").await;

@@ -7,6 +7,7 @@ mod dragging;
 #[path = "../../src-tauri/crates/workly-runtime/tests/support/file_server.rs"]
 #[expect(dead_code, reason = "each program of tests uses a part of it")]
 mod file_server;
+mod folders;
 #[path = "../harness/mod.rs"]
 #[expect(dead_code, reason = "each program of tests uses a part of it")]
 mod harness;

@@ -69,7 +69,6 @@ export const models = {
     label: (title: string) => `How ${title} fits this machine`,
     layers: (on: number, all: number) => `${integer(on)}/${integer(all)} layers`,
     onCard: (percent: number) => `${integer(percent)}\u00a0% of the card`,
-    overCard: (percent: number) => `${integer(percent)}\u00a0% of the card: no room now`,
     memory: (needed: number) => `${bytes(needed)} of memory`,
     cardBar: (profile: string, on: number, all: number, percent: number) =>
       `${profile}: ${integer(on)} of ${integer(all)} layers on the card, which is then ${integer(percent)}\u00a0% full`,

@@ -180,6 +180,5 @@ export const settings = {
   number: {
     range: (least: number, most: number) => `Choose a number from ${decimal(least)} to ${decimal(most)}.`,
     whole: (least: number, most: number) => `Choose a whole number from ${integer(least)} to ${integer(most)}.`,
-    saved: "Saved",
   },
 };

@@ -32,7 +32,6 @@ export const en = {
     models: "Models",
     settings: "Settings",
     shortcuts: "Keyboard shortcuts",
-    comingPage: "This page is being built.",
   },
   sidebar: {
     label: "Conversations",

@@ -68,7 +68,6 @@ export const models: typeof english = {
     label: (title) => `Place de ${title} sur cette machine`,
     layers: (on, all) => `${integer(on)}/${integer(all)} couches`,
     onCard: (percent) => `${integer(percent)}\u00a0% de la carte`,
-    overCard: (percent) => `${integer(percent)}\u00a0% de la carte : pas de place à présent`,
     memory: (needed) => `${bytes(needed)} de mémoire`,
     cardBar: (profile, on, all, percent) =>
       `${profile} : ${integer(on)} couches sur ${integer(all)} sur la carte, alors pleine à ${integer(percent)}\u00a0%`,

@@ -169,6 +169,5 @@ export const settings: typeof english = {
   number: {
     range: (least, most) => `Choisissez un nombre de ${decimal(least)} à ${decimal(most)}.`,
     whole: (least, most) => `Choisissez un nombre entier de ${integer(least)} à ${integer(most)}.`,
-    saved: "Enregistré",
   },
 };

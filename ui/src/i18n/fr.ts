@@ -32,7 +32,6 @@ export const fr: Dictionary = {
     models: "Modèles",
     settings: "Réglages",
     shortcuts: "Raccourcis clavier",
-    comingPage: "Cette page est en construction.",
   },
   sidebar: {
     label: "Discussions",

@@ -5,6 +5,7 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::fs::DirEntry;
 use std::process::Command;
 use std::time::Duration;
 
@@ -197,7 +198,9 @@ fn a_load_that_never_ended_comes_back_on_a_lower_profile() {
     let data = tempfile::tempdir().unwrap();
     let running = Chat::start(on_gpu("2", &[]).env("WORKLY_DATA_DIR", data.path()).env("WORKLY_FAULT", "hang@load"));
     let loading = data.path().join("loading");
-    let marked = || std::fs::read_dir(&loading).ok()?.flatten().next();
+    // What is being written beside it has another ending.
+    let is_marker = |entry: &DirEntry| entry.path().extension().is_some_and(|ending| ending == "json");
+    let marked = || std::fs::read_dir(&loading).ok()?.flatten().find(is_marker);
     wait_for("the marker", marked);
     // Killed, and gone from the list of processes.
     drop(running);

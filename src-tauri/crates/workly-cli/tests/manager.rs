@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use support::worker::Worker;
-use support::{PROGRAM, model};
+use support::{PROGRAM, gemma, model};
 use workly_core::chat::{Message, Role};
 use workly_core::device::DeviceWish;
 use workly_core::model::ContextSize;
@@ -234,5 +234,70 @@ async fn the_gpu_can_be_given_up_for_a_while() {
     // Called off, the model goes back to where the user holds it.
     manager.configure(wish(None));
     snapshots.wait_for(|snapshot| snapshot.profile == Some(Profile::Performance)).await.unwrap();
+    manager.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_is_finished_by_its_own_model_wherever_that_moves_and_the_chosen_one_follows() {
+    let data = tempfile::tempdir().unwrap();
+    let manager = on_gpu(data.path());
+    manager.load().await.unwrap();
+    let snapshots = manager.snapshot();
+    let name = || snapshots.borrow().model.clone().unwrap().name;
+    let own = name();
+    let chosen = ModelSettings {
+        profile: ProfileChoice::Fixed(Profile::CpuFallback),
+        gpu: DeviceWish::Named("llvmpipe".into()),
+        context: ContextSize::UpTo(1024),
+        gpu_layers: Some(1),
+        ..ModelSettings::new(gemma())
+    };
+    let (mut places, mut load) = (Vec::new(), None);
+    let stats = hear(manager.answer(request("Tell a story.", 160)), |index, _, profile| {
+        places.push(profile);
+        assert_eq!(name(), own, "another model wrote token {index}");
+        match index {
+            5 => {
+                manager.configure(chosen.clone());
+                let manager = manager.clone();
+                load = Some(tokio::spawn(async move { manager.load().await }));
+            }
+            // A worker that is not there yet has to load the model.
+            12 => manager.switch(Profile::Performance, "to be tested"),
+            _ => assert!(!load.as_ref().is_some_and(tokio::task::JoinHandle::is_finished), "loaded at token {index}"),
+        }
+    })
+    .await;
+    places.dedup();
+    assert_eq!(stats.tokens, 160);
+    assert_eq!(places, [Profile::Performance, Profile::CpuFallback, Profile::Performance]);
+    load.unwrap().await.unwrap().unwrap();
+    assert_ne!(name(), own);
+    assert_eq!(hear(manager.answer(request("Hello.", 3)), |_, _, _| {}).await.tokens, 3);
+    manager.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_choice_of_model_that_is_taken_back_changes_nothing() {
+    let data = tempfile::tempdir().unwrap();
+    let manager = on_gpu(data.path());
+    manager.load().await.unwrap();
+    let worker = manager.snapshot().borrow().worker_pid;
+    let settings = |path| ModelSettings {
+        profile: ProfileChoice::Fixed(Profile::Performance),
+        gpu: DeviceWish::Named("llvmpipe".into()),
+        context: ContextSize::UpTo(1024),
+        gpu_layers: Some(1),
+        ..ModelSettings::new(path)
+    };
+    let stats = hear(manager.answer(request("Tell a story.", 20)), |index, _, _| match index {
+        5 => manager.configure(settings(gemma())),
+        10 => manager.configure(settings(model())),
+        _ => {}
+    })
+    .await;
+    assert_eq!(stats.tokens, 20);
+    manager.load().await.unwrap();
+    assert_eq!(manager.snapshot().borrow().worker_pid, worker, "the model is still the one that was there");
     manager.shut_down().await;
 }

@@ -62,18 +62,6 @@ pub struct ProcessUse {
     pub vram_bytes: Option<u64>,
 }
 
-/// A GPU a probe can read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
-pub struct GpuInfo {
-    /// What a person calls it, such as `NVIDIA GeForce RTX 4050`.
-    pub name: String,
-    /// PCI address such as `0000:01:00.0`, where it is known; pairs the probe's card with the backend's device.
-    pub pci_address: Option<String>,
-    /// VRAM of the card, bytes, where it is known.
-    #[ts(type = "number | null")]
-    pub vram_total: Option<u64>,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

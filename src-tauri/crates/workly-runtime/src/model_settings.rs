@@ -96,6 +96,13 @@ impl ModelSettings {
     pub(crate) fn is_same_model(&self, other: &Self) -> bool {
         self.path == other.path && self.context == other.context && self.gpu == other.gpu
     }
+
+    /// Becomes the model of other settings, and nothing else of them.
+    pub(crate) fn take_model_of(&mut self, other: &Self) {
+        self.path.clone_from(&other.path);
+        self.gpu.clone_from(&other.gpu);
+        self.context = other.context;
+    }
 }
 
 #[cfg(test)]

@@ -11,8 +11,8 @@ use crate::setup::{self, Purpose};
 use crate::shell;
 
 /// The tests that open a real window: a display server and a browser driver of their own, so they come last.
-const WINDOW_TESTS: &str =
-    "package(workly) & (binary(window) | binary(panel) | binary(chat) | binary(shell) | binary(produce))";
+const WINDOW_TESTS: &str = "package(workly) & \
+    (binary(window) | binary(panel) | binary(chat) | binary(models) | binary(shell) | binary(produce))";
 
 /// A gate, by the name it has on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -29,6 +29,8 @@ pub(crate) enum Name {
     Doctests,
     /// Licences, banned and duplicate crates, sources.
     Deny,
+    /// Dependencies that nothing uses.
+    Unused,
     /// Known vulnerabilities, where the database can be reached.
     Advisories,
     /// Types of the UI.
@@ -134,6 +136,7 @@ fn command_of(machine: &Machine, gate: Name) -> Command {
         Name::Tests => cargo(&["nextest", "run", "--workspace", "-E", &format!("not ({WINDOW_TESTS})")]),
         Name::Doctests => cargo(&["test", "--doc", "--workspace"]),
         Name::Deny => cargo(&["deny", "check", "--hide-inclusion-graph", "licenses", "bans", "sources"]),
+        Name::Unused => cargo(&["shear"]),
         Name::Advisories => cargo(&["deny", "check", "advisories"]),
         Name::SvelteCheck => npm(&["run", "check"]),
         Name::Vitest => npm(&["test"]),

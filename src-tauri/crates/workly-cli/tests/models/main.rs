@@ -7,12 +7,12 @@ mod support;
 mod synthetic;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use support::worker::Worker;
-use support::{PROGRAM, model, objects, run};
+use support::{PROGRAM, gemma, model, objects, run};
 use synthetic::RECIPES;
 use workly_engine::protocol::{Command as Ask, ModelReading, Reply};
 
@@ -30,13 +30,6 @@ fn models(home: &Path, arguments: &[&str]) -> Command {
 fn inspected(path: &Path) -> Value {
     let home = tempfile::tempdir().unwrap();
     objects(&run(&mut models(home.path(), &["inspect", path.to_str().unwrap(), "--json"]), 0)).remove(0)
-}
-
-/// The model for tests of a second architecture; `cargo xtask setup` fetches it.
-fn gemma() -> PathBuf {
-    let path = model().with_file_name("gemma-3-270m-q4_k_m.gguf");
-    assert!(path.is_file(), "the model for tests is missing: run `cargo xtask setup`");
-    path
 }
 
 /// What llama.cpp reads, through a worker.

@@ -23,6 +23,13 @@ pub(crate) fn model() -> PathBuf {
     path
 }
 
+/// The model for tests of a second architecture; `cargo xtask setup` fetches it.
+pub(crate) fn gemma() -> PathBuf {
+    let path = model().with_file_name("gemma-3-270m-q4_k_m.gguf");
+    assert!(path.is_file(), "the model for tests is missing: run `cargo xtask setup`");
+    path
+}
+
 /// A data folder that nothing was learned in yet.
 fn fresh_data() -> PathBuf {
     static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -89,10 +96,6 @@ impl Chat {
 
     pub(crate) fn stdin(&mut self) -> &mut std::process::ChildStdin {
         self.child.stdin.as_mut().unwrap()
-    }
-
-    pub(crate) fn close_input(&mut self) {
-        self.child.stdin = None;
     }
 
     /// Forgets what was printed so far.

@@ -1,4 +1,4 @@
-//! What follows from a look at the card: the policy is asked, and what it wants is begun.
+//! What follows from a look at the card, or from other settings: the policy is asked, and what it wants is begun.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use workly_core::profile::{Profile, ProfileChoice};
 use workly_core::reading::ProcessUse;
 use workly_core::wire::SwitchStrategy;
 use workly_engine::protocol::{Command, Reply};
-use workly_engine::worker::CallEvent;
+use workly_engine::worker::{CallEvent, Worker};
 
 use super::handover::StateFolder;
 use super::pilot::Whereabouts;
@@ -16,6 +16,7 @@ use super::switch::{EVACUATE_WITHIN, Stage};
 use super::task::Task;
 use crate::card::Card;
 use crate::experience::unix_ms;
+use crate::model_settings::ModelSettings;
 use crate::monitor::Activity;
 
 /// Time between two reports of a worker's devices, where no probe knows the card.
@@ -47,7 +48,26 @@ impl Task {
         self.size_up();
     }
 
-    /// The settings changed: what was seen last may now mean something else.
+    /// The settings changed.
+    pub(super) fn configure(&mut self, mut settings: ModelSettings) {
+        let before = &self.site.settings;
+        let in_use = self.first.is_some() || self.pilot.is_some();
+        self.next_model = (in_use && !before.is_same_model(&settings)).then(|| settings.clone());
+        if self.next_model.is_some() {
+            // The answer being written is finished by its own model, wherever that moves meanwhile.
+            settings.take_model_of(before);
+        }
+        let is_chosen_anew = before.profile != settings.profile;
+        let is_overridden = before.override_ != settings.override_;
+        self.site.settings = settings;
+        if is_chosen_anew {
+            self.choose_anew();
+        }
+        self.chosen_meanwhile |= (is_chosen_anew || is_overridden) && self.is_moving();
+        self.reconsider();
+    }
+
+    /// What was seen last may now mean something else.
     pub(super) fn reconsider(&mut self) {
         let (Some(whereabouts), Some(pilot)) = (self.whereabouts(), &mut self.pilot) else { return };
         let now = self.site.monitor.now_ms();
@@ -67,9 +87,14 @@ impl Task {
         Some(Whereabouts {
             profile,
             active: if profile.uses_gpu() { active } else { ProfilePlan::NONE },
-            moving: self.switch.is_some() || self.leaving.on_gpu > 0 || self.settling.is_some(),
+            moving: self.is_moving(),
             answering: self.answering.is_some(),
         })
+    }
+
+    /// Whether the model is on its way, or the card has not yet what a worker gave back.
+    pub(super) fn is_moving(&self) -> bool {
+        self.switch.is_some() || self.leaving.on_gpu > 0 || self.settling.is_some()
     }
 
     /// A card that fills up while the next worker gets ready is not waited for any longer.
@@ -99,6 +124,13 @@ impl Task {
         }
     }
 
+    /// The scout is there, or could not be started.
+    pub(super) fn scout_up(&mut self, worker: Option<Worker>) {
+        self.scout.arrived(worker);
+        self.devices_after = Instant::now();
+        self.ask_for_devices();
+    }
+
     /// Where no probe knows the card, the worker on it tells of its memory, or the scout.
     fn ask_for_devices(&mut self) {
         let on_gpu = self.running.as_ref().map(|placed| &placed.running).filter(|running| running.profile.uses_gpu());
@@ -120,8 +152,13 @@ impl Task {
         match event {
             CallEvent::Reply(Reply::Devices { devices }) => {
                 self.devices = None;
-                if let Some(card) = self.pilot.as_ref().and_then(|pilot| pilot.card.as_ref()) {
+                let Some(pilot) = &self.pilot else { return };
+                if let Some(card) = &pilot.card {
                     self.site.monitor.set_backend_devices(devices, &card.device);
+                }
+                if !pilot.sees() {
+                    // The first word of the card after a while: a choice may wait for it.
+                    self.site.monitor.read_soon();
                 }
             }
             CallEvent::Ended(_) => {

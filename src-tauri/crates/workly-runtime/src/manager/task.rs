@@ -63,8 +63,10 @@ pub(crate) struct Task {
     pub(super) made: Option<Made>,
     /// The model is to be loaded, now or as soon as it can be.
     pub(super) wanted: bool,
-    /// The loaded model gives way to another once no answer is being written.
-    pub(super) outdated: bool,
+    /// The user said while the model moved where it is to be: that is thought of once it has arrived.
+    pub(super) chosen_meanwhile: bool,
+    /// Settings with another model, which takes the place of the loaded one once no answer is being written.
+    pub(super) next_model: Option<ModelSettings>,
     /// The model being brought up for the first time.
     pub(super) first: Option<Later<Result<First, Setback>>>,
     pub(super) pilot: Option<Pilot>,
@@ -162,7 +164,8 @@ impl Task {
             made: None,
             site,
             wanted: false,
-            outdated: false,
+            chosen_meanwhile: false,
+            next_model: None,
             first: None,
             pilot: None,
             running: None,
@@ -220,7 +223,7 @@ impl Task {
                 Happened::Culprits(culprits) => self.blame(&culprits),
                 Happened::SizedUp(card) => self.sized_up(card.map(|card| *card)),
                 Happened::Devices(event) => self.told_devices(event),
-                Happened::ScoutUp(worker) => self.scout.arrived(worker),
+                Happened::ScoutUp(worker) => self.scout_up(worker),
                 Happened::Carried(event) => self.carried(&event),
                 Happened::Looked => self.looked(),
                 Happened::Progressed => {}
@@ -232,9 +235,9 @@ impl Task {
         }
     }
 
-    /// Tells whoever waits that the model is loaded, once the snapshot says so as well.
+    /// Tells whoever waits that the model asked for is loaded, once the snapshot says so as well.
     fn tell_loaded(&mut self) {
-        if self.running.is_some() {
+        if self.running.is_some() && self.next_model.is_none() {
             for waiting in self.awaiting_load.drain(..) {
                 let _ = waiting.send(Ok(()));
             }
@@ -283,22 +286,14 @@ impl Task {
         }
     }
 
-    fn configure(&mut self, settings: ModelSettings) {
-        let before = std::mem::replace(&mut self.site.settings, settings);
-        let settings = &self.site.settings;
-        if !before.is_same_model(settings) {
-            self.outdated = self.running.is_some() || self.first.is_some();
-        }
-        if before.profile != settings.profile {
-            self.choose_anew();
-        }
-        self.reconsider();
-    }
-
     /// Begins what is to be done next, if nothing is being done.
     fn advance(&mut self) {
         self.settle();
-        if self.outdated && self.answering.is_none() {
+        if self.chosen_meanwhile && !self.is_moving() {
+            self.chosen_meanwhile = false;
+            self.reconsider();
+        }
+        if self.next_model.is_some() && self.answering.is_none() {
             self.drop_model();
         }
         if self.running.is_none() && self.switch.is_none() && self.first.is_none() && self.wanted {
@@ -443,8 +438,11 @@ impl Task {
         }
     }
 
-    /// Ends all workers and forgets the model; answers that wait go on waiting.
+    /// Ends all workers and forgets the model; the one that was to follow is the model then. Answers that wait go on waiting.
     pub(super) fn drop_model(&mut self) {
+        if let Some(next) = self.next_model.take() {
+            self.site.settings.take_model_of(&next);
+        }
         if let Some(mut answering) = self.answering.take() {
             answering.answer.stopped();
         }
@@ -455,7 +453,7 @@ impl Task {
         }
         (self.first, self.switch, self.pilot, self.settling) = (None, None, None, None);
         (self.sizing, self.devices, self.culprits, self.carrying) = (None, None, None, None);
-        (self.outdated, self.why, self.notice, self.speed, self.strategy) = (false, None, None, None, None);
+        (self.why, self.notice, self.speed, self.strategy) = (None, None, None, None);
         self.standby = Standby::new();
         if let Some(worker) = std::mem::take(&mut self.scout).worker {
             self.leaving.end(worker, 0, false, decided);

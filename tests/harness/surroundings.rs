@@ -40,8 +40,14 @@ impl Surroundings {
             "-nolisten",
             "tcp",
         ]));
-        let (bus, address) =
-            Group::spawn_and_listen(Command::new("dbus-daemon").args(["--session", "--nofork", "--print-address=1"]));
+        // Its socket goes with the folder.
+        let socket = format!("--address=unix:dir={}", data.path().display());
+        let (bus, address) = Group::spawn_and_listen(Command::new("dbus-daemon").args([
+            "--session",
+            "--nofork",
+            "--print-address=1",
+            &socket,
+        ]));
         Self {
             number: number.parse().expect("Xvfb tells its number"),
             address,

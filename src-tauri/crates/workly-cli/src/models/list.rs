@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use clap::Args;
-use workly_core::wire_models::{FitVerdict, LibraryModel, LibrarySnapshot, ModelSource};
+use workly_core::wire_models::{FitVerdict, LibraryModel, LibrarySnapshot, ModelSource, ProfileFit};
 
 use super::{card, library, parameters, plain, size};
 
@@ -68,19 +68,12 @@ fn row(out: &mut impl Write, model: &LibraryModel) -> io::Result<()> {
         )?;
     }
     if let Some(fit) = &model.fit {
-        let rows: Vec<String> = fit
-            .profiles
-            .iter()
-            .map(|row| {
-                let speed = row.tokens_per_second.map(|speed| format!(", {speed:.0} tokens/s"));
-                let layers = (row.gpu_layers > 0).then(|| {
-                    format!(" {}/{} layers, {} MiB", row.gpu_layers, fit.model_layers, row.footprint_bytes >> 20)
-                });
-                format!("{}{}{}", row.profile, layers.unwrap_or_default(), speed.unwrap_or_default())
-            })
-            .collect();
         let how = if fit.is_exact { "" } else { " (estimated)" };
-        writeln!(out, "    {}{how}: {}", verdict(fit.verdict), rows.join("; "))?;
+        writeln!(out, "    {}; on the CPU it takes {} of memory{how}", verdict(fit.verdict), size(fit.memory_bytes))?;
+        let places = fit.profiles.iter().filter_map(|row| place(row, fit.model_layers)).collect::<Vec<_>>();
+        if !places.is_empty() {
+            writeln!(out, "    {}", places.join("; "))?;
+        }
     }
     if let Some(problem) = &model.problem {
         writeln!(out, "    ! {}", plain(&problem.message))?;
@@ -88,11 +81,20 @@ fn row(out: &mut impl Write, model: &LibraryModel) -> io::Result<()> {
     Ok(())
 }
 
+/// What a profile takes of the card, and how fast it was, where there is something to say.
+fn place(row: &ProfileFit, model_layers: u32) -> Option<String> {
+    let layers = (row.gpu_layers > 0)
+        .then(|| format!("{}/{model_layers} layers, {} MiB", row.gpu_layers, row.footprint_bytes >> 20));
+    let speed = row.tokens_per_second.map(|speed| format!("{speed:.0} tokens/s"));
+    let said = layers.into_iter().chain(speed).collect::<Vec<_>>();
+    (!said.is_empty()).then(|| format!("{}: {}", row.profile, said.join(", ")))
+}
+
 const fn verdict(verdict: FitVerdict) -> &'static str {
     match verdict {
-        FitVerdict::AllOnGpu => "all on the GPU",
+        FitVerdict::AllOnGpu => "fits on the GPU",
         FitVerdict::PartOnGpu => "partly on the GPU",
-        FitVerdict::CpuOnly => "on the CPU",
+        FitVerdict::CpuOnly => "runs on the CPU",
         FitVerdict::TooLarge => "too large for the memory that is free",
     }
 }

@@ -34,8 +34,6 @@ fn main() {
         "pause_transfer",
         "resume_transfer",
         "cancel_transfer",
-        "retry_transfer",
-        "dismiss_transfer",
         "open_link",
         "chat_snapshot",
         "open_conversation",

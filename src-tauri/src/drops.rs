@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use tauri::{AppHandle, DragDropEvent, Emitter as _, Manager as _};
+use tauri::{AppHandle, DragDropEvent, Manager as _};
 use workly_core::problem::Problem;
 use workly_core::wire_models::{DragPhase, MODELS_DRAGGED, ModelsDragged};
 use workly_runtime::transfers::Transfers;
 
-use crate::model_choice;
+use crate::{events, model_choice};
 
 /// Follows a drag over the window.
 pub(crate) fn follow(app: &AppHandle, event: &DragDropEvent) {
@@ -32,10 +32,8 @@ fn dropped(app: AppHandle, paths: Vec<PathBuf>) {
 
 fn tell(app: &AppHandle, phase: DragPhase, paths: &[PathBuf], problem: Option<Problem>) {
     let models = paths.iter().filter(|path| is_model(path)).count();
-    let dragged = ModelsDragged { phase, models: u32::try_from(models).unwrap_or(u32::MAX), problem };
-    if let Err(error) = app.emit(MODELS_DRAGGED, dragged) {
-        tracing::warn!("the window could not be told of a drag: {error}");
-    }
+    let models = u32::try_from(models).unwrap_or(u32::MAX);
+    events::tell(app, MODELS_DRAGGED, ModelsDragged { phase, models, problem });
 }
 
 fn is_model(path: &Path) -> bool {

@@ -1,5 +1,6 @@
 //! What happens in the runtime, told to the window.
 
+use serde::Serialize;
 use tauri::{AppHandle, Emitter as _};
 use tokio::sync::mpsc::UnboundedReceiver;
 use workly_core::wire::MODEL_CHANGED;
@@ -9,15 +10,20 @@ use workly_runtime::library::Library;
 use workly_runtime::manager::ModelManager;
 use workly_runtime::transfers::Transfers;
 
+/// Tells the window of something.
+pub(crate) fn tell(app: &AppHandle, event: &str, content: impl Serialize + Clone) {
+    if let Err(error) = app.emit(event, content) {
+        tracing::warn!(event, "the window could not be told: {error}");
+    }
+}
+
 /// Loads the model and tells the window of every change, for as long as the manager lives.
 pub(crate) fn forward(app: AppHandle, manager: &ModelManager) {
     let mut snapshots = manager.snapshot();
     tauri::async_runtime::spawn(async move {
         while snapshots.changed().await.is_ok() {
             let snapshot = snapshots.borrow_and_update().clone();
-            if let Err(error) = app.emit(MODEL_CHANGED, snapshot) {
-                tracing::warn!("the window could not be told: {error}");
-            }
+            tell(&app, MODEL_CHANGED, snapshot);
         }
     });
     let manager = manager.clone();
@@ -31,9 +37,7 @@ pub(crate) fn forward(app: AppHandle, manager: &ModelManager) {
 pub(crate) fn forward_conversations(app: AppHandle, mut changes: UnboundedReceiver<ConversationSummary>) {
     tauri::async_runtime::spawn(async move {
         while let Some(summary) = changes.recv().await {
-            if let Err(error) = app.emit(CONVERSATION_CHANGED, summary) {
-                tracing::warn!("the window could not be told: {error}");
-            }
+            tell(&app, CONVERSATION_CHANGED, summary);
         }
     });
 }
@@ -44,9 +48,7 @@ pub(crate) fn forward_library(app: AppHandle, library: &Library) {
     tauri::async_runtime::spawn(async move {
         while snapshots.changed().await.is_ok() {
             let snapshot = snapshots.borrow_and_update().clone();
-            if let Err(error) = app.emit(LIBRARY_CHANGED, snapshot) {
-                tracing::warn!("the window could not be told: {error}");
-            }
+            tell(&app, LIBRARY_CHANGED, snapshot);
         }
     });
 }
@@ -63,9 +65,7 @@ pub(crate) fn forward_transfers(app: AppHandle, transfers: &Transfers, library: 
                 library.refresh();
             }
             done = now;
-            if let Err(error) = app.emit(TRANSFERS_CHANGED, list) {
-                tracing::warn!("the window could not be told: {error}");
-            }
+            tell(&app, TRANSFERS_CHANGED, list);
         }
     });
 }

@@ -110,8 +110,6 @@ pub fn run() -> ExitCode {
             commands::models::pause_transfer,
             commands::models::resume_transfer,
             commands::models::cancel_transfer,
-            commands::models::retry_transfer,
-            commands::models::dismiss_transfer,
             commands::monitor::watch_monitor,
             commands::monitor::unwatch_monitor,
             commands::monitor::gpu_processes,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
-use tauri::{AppHandle, Emitter as _, Manager as _};
+use tauri::{AppHandle, Manager as _};
 use tauri_plugin_store::StoreBuilder;
 use tokio::sync::watch;
 use workly_core::problem::{Problem, ProblemCode};
@@ -19,6 +19,7 @@ use workly_runtime::places;
 use workly_runtime::settings_file::{Found, SettingsFile, SettingsWatch, to_text};
 
 use crate::error::Answered;
+use crate::events;
 
 /// The owner of the settings.
 pub(crate) struct SettingsKeeper {
@@ -182,9 +183,7 @@ impl SettingsKeeper {
 
     fn tell(&self, app: &AppHandle) -> SettingsSnapshot {
         let snapshot = self.snapshot();
-        if let Err(error) = app.emit(SETTINGS_CHANGED, &snapshot) {
-            tracing::warn!("the window could not be told of the settings: {error}");
-        }
+        events::tell(app, SETTINGS_CHANGED, &snapshot);
         snapshot
     }
 

@@ -147,28 +147,16 @@ pub(crate) async fn pause_transfer(transfers: State<'_, Transfers>, id: String) 
     transfers.pause(&id).await
 }
 
-/// Goes on with a transfer that is paused.
+/// Goes on with a transfer that is paused or failed.
 #[tauri::command]
 pub(crate) async fn resume_transfer(transfers: State<'_, Transfers>, id: String) -> Answered<()> {
     transfers.resume(&id).await
 }
 
-/// Gives a transfer up and removes what is here of it.
+/// Takes a transfer off the list and removes what is here of it; a model that came in stays.
 #[tauri::command]
 pub(crate) async fn cancel_transfer(transfers: State<'_, Transfers>, id: String) -> Answered<()> {
     transfers.cancel(&id).await
-}
-
-/// Tries a transfer that failed again.
-#[tauri::command]
-pub(crate) async fn retry_transfer(transfers: State<'_, Transfers>, id: String) -> Answered<()> {
-    transfers.retry(&id).await
-}
-
-/// Takes a transfer that has ended out of the list.
-#[tauri::command]
-pub(crate) async fn dismiss_transfer(transfers: State<'_, Transfers>, id: String) -> Answered<()> {
-    transfers.dismiss(&id).await
 }
 
 fn path_of(library: &Library, id: &str) -> Answered<PathBuf> {

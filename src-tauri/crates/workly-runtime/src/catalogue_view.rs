@@ -14,9 +14,19 @@ use crate::cpu::memory_to_be_had;
 
 /// Adds to each model how it would fit and which one of the library it is, and puts the best first.
 pub fn seen_from_here(
+    models: Vec<CatalogueModel>,
+    library: &LibrarySnapshot,
+    settings: &Settings,
+) -> Vec<CatalogueModel> {
+    seen(models, library, settings, memory_to_be_had())
+}
+
+/// The same on a machine with so many bytes of RAM to be had.
+fn seen(
     mut models: Vec<CatalogueModel>,
     library: &LibrarySnapshot,
     settings: &Settings,
+    memory_available: Option<u64>,
 ) -> Vec<CatalogueModel> {
     let (context, kv_type) = (ContextSize::UpTo(settings.ai.context_tokens), KvType::default());
     let card = library.card.as_ref();
@@ -27,7 +37,7 @@ pub fn seen_from_here(
             balanced_gpu_layers: settings.ai.balanced_gpu_layers,
             correction: 1.0,
         },
-        memory_available: memory_to_be_had(),
+        memory_available,
         speeds: [None; 3],
     };
     for model in &mut models {
@@ -91,13 +101,17 @@ mod tests {
 
     #[test]
     fn a_card_changes_what_comes_first() {
-        let library = LibrarySnapshot {
-            card: Some(LibraryCard { name: "Card".into(), vram_total: 24 << 30, vram_external: 0 }),
-            ..Default::default()
+        let first = |card| {
+            let library = LibrarySnapshot { card, ..Default::default() };
+            let seen = seen(catalogue::models().unwrap(), &library, &Settings::default(), Some(64 << 30));
+            let first = seen.into_iter().next().unwrap();
+            (first.parameters, first.fit.unwrap().verdict)
         };
-        let seen = seen_from_here(catalogue::models().unwrap(), &library, &Settings::default());
-        let first = seen.first().and_then(|model| model.fit.as_ref()).map(|fit| fit.verdict);
-        // A machine with little memory cannot take even what its card could.
-        assert!(matches!(first, Some(FitVerdict::AllOnGpu | FitVerdict::TooLarge)), "{first:?}");
+        let card = LibraryCard { name: "Card".into(), vram_total: 24 << 30, vram_external: 0 };
+        let (on_card, verdict) = first(Some(card));
+        assert_eq!(verdict, FitVerdict::AllOnGpu);
+        let (on_cpu, verdict) = first(None);
+        assert_eq!(verdict, FitVerdict::CpuOnly);
+        assert!(on_card > on_cpu, "what a card computes easily is slow without one");
     }
 }

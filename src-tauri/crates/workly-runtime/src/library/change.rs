@@ -16,7 +16,7 @@ const RESERVED: [&str; 22] = [
 ];
 
 /// Whether a file lies in a folder, wherever links lead: its own name must not count, as a link is removed as a link.
-pub(super) fn is_within(folder: &Path, path: &Path) -> bool {
+pub(crate) fn is_within(folder: &Path, path: &Path) -> bool {
     let (Ok(folder), Some(parent)) = (folder.canonicalize(), path.parent()) else { return false };
     path.file_name().is_some() && parent.canonicalize().is_ok_and(|parent| parent.starts_with(&folder))
 }

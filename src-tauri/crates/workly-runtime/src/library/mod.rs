@@ -27,6 +27,7 @@ use workly_core::settings::Settings;
 use workly_core::wire_models::LibrarySnapshot;
 
 pub use apps::{Place, Surroundings, System};
+pub(crate) use change::is_within;
 pub use facts::{Inspected, inspect};
 pub use shelf::{CardNow, LibraryPlaces};
 

@@ -36,6 +36,8 @@ use host::Hosts;
 use record::{FileRecord, Folder, Record};
 use task::{Change, Command, Task};
 
+use crate::library::is_within;
+
 /// The transfers. Dropping it ends the task; what is here of unfinished files stays.
 #[derive(Debug)]
 pub struct Transfers {
@@ -125,7 +127,7 @@ impl Transfers {
         self.change(id, Change::Pause).await
     }
 
-    /// Goes on with one that is paused or failed.
+    /// Goes on with one that is paused or failed, from where it was.
     ///
     /// # Errors
     ///
@@ -134,30 +136,12 @@ impl Transfers {
         self.change(id, Change::Resume).await
     }
 
-    /// Tries one that failed again, from where it was.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::pause`].
-    pub async fn retry(&self, id: &str) -> Result<(), Problem> {
-        self.change(id, Change::Resume).await
-    }
-
-    /// Ends a transfer and removes what is here of it; a model that is in the library already stays.
+    /// Takes a transfer off the list and removes what is here of it; a model that is in the library already stays.
     ///
     /// # Errors
     ///
     /// As [`Self::pause`]; or when another program works on it, or something cannot be removed.
     pub async fn cancel(&self, id: &str) -> Result<(), Problem> {
-        self.change(id, Change::Remove).await
-    }
-
-    /// Takes a transfer off the list: the same as [`Self::cancel`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::cancel`].
-    pub async fn dismiss(&self, id: &str) -> Result<(), Problem> {
         self.change(id, Change::Remove).await
     }
 
@@ -227,7 +211,7 @@ fn import_record(path: &Path, models: &Path) -> Result<Record, Problem> {
         }
         // What a link leads to, under the link's name.
         let source = part.canonicalize().map_err(unreadable)?;
-        if task::is_within(models, &source) {
+        if is_within(models, &source) {
             return Err(problems::exists(&theirs));
         }
         check::header(&source, &theirs)?;

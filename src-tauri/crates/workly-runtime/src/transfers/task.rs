@@ -1,7 +1,6 @@
 //! The task that owns all transfers: it starts and ends them, and tells what they do.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -334,9 +333,4 @@ fn resume(item: &mut Item) {
         item.state = TransferState::Queued;
         item.record.problem = None;
     }
-}
-
-/// Whether this path is in the library's own folder already.
-pub(super) fn is_within(folder: &Path, path: &Path) -> bool {
-    folder.canonicalize().is_ok_and(|folder| path.starts_with(folder))
 }

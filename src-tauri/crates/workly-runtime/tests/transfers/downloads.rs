@@ -75,7 +75,7 @@ async fn a_host_that_never_answers_is_given_up_and_what_is_here_is_kept() {
     assert_eq!(server.requests().len(), 5);
     let failed = &library.transfers.list()[0];
     assert_eq!(failed.received_bytes, 300_000);
-    library.transfers.retry(&failed.id).await.unwrap();
+    library.transfers.resume(&failed.id).await.unwrap();
     library.state(&failed.id, TransferState::Done).await;
     assert!(library.content("a.gguf") == content);
     assert_eq!(server.served(), content.len() as u64);
@@ -197,7 +197,7 @@ async fn a_full_disk_is_told_before_a_byte_is_written_and_the_rest_comes_later()
     assert_eq!(library.ended(&id).await.unwrap_err(), ProblemCode::DiskFull);
     assert_eq!(library.transfers.list()[0].received_bytes, 0);
     free.store(content.len() as u64 + 500, Ordering::SeqCst);
-    library.transfers.retry(&id).await.unwrap();
+    library.transfers.resume(&id).await.unwrap();
     library.state(&id, TransferState::Done).await;
     assert!(library.content("a.gguf") == content);
 }
@@ -215,7 +215,7 @@ async fn a_disk_that_fills_up_meanwhile_stops_it_and_keeps_what_is_here() {
     assert_eq!(library.ended(&id).await.unwrap_err(), ProblemCode::DiskFull);
     let kept = library.transfers.list()[0].received_bytes;
     assert!((64 << 20..content.len() as u64).contains(&kept), "{kept}");
-    library.transfers.retry(&id).await.unwrap();
+    library.transfers.resume(&id).await.unwrap();
     library.state(&id, TransferState::Done).await;
     assert_eq!(server.requests()[1].range_start(), Some(kept));
     assert!(library.content("a.gguf") == content);

@@ -49,7 +49,7 @@ async fn a_file_of_another_disk_is_copied() {
     let small = Library::new(Options { free_space: FreeSpace::new(|_| Ok(1000)), ..options() });
     let id = small.transfers.import(&source).await.unwrap();
     assert_eq!(small.ended(&id).await.unwrap_err(), ProblemCode::DiskFull);
-    small.transfers.dismiss(&id).await.unwrap();
+    small.transfers.cancel(&id).await.unwrap();
     assert!(fs::read(&source).unwrap() == content);
 }
 

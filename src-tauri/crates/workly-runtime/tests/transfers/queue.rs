@@ -80,7 +80,7 @@ async fn a_failed_transfer_is_still_known_after_a_restart() {
     library.transfers = Transfers::start(library.models(), options());
     let [left] = library.transfers.list().try_into().unwrap();
     assert_eq!((left.state, left.problem.unwrap().code), (TransferState::Failed, ProblemCode::DownloadRefused));
-    library.transfers.dismiss(&id).await.unwrap();
+    library.transfers.cancel(&id).await.unwrap();
     assert_eq!(library.incoming(), [""; 0]);
 }
 
@@ -143,7 +143,7 @@ async fn nothing_is_overwritten() {
     // With the place free again nothing has to be fetched a second time.
     let before = server.requests().len();
     fs::remove_file(library.models().join("b.gguf")).unwrap();
-    library.transfers.retry(&id).await.unwrap();
+    library.transfers.resume(&id).await.unwrap();
     library.state(&id, TransferState::Done).await;
     assert_eq!(server.requests().len(), before);
 }

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::broadcast;
-use workly_core::wire::{ModelSnapshot, ModelState};
-use workly_core::wire_chat::SwitchEntry;
-use workly_core::wire_monitor::DecisionEntry;
 use workly_runtime::conversations::Conversations;
 use workly_runtime::manager::ModelManager;
+use workly_wire::chat::SwitchEntry;
+use workly_wire::model::{ModelSnapshot, ModelState};
+use workly_wire::monitor::DecisionEntry;
 
 /// Decisions that are kept at hand.
 const MOST: usize = 1000;
@@ -144,7 +144,7 @@ fn unix_ms() -> u64 {
 mod tests {
     use workly_core::policy::Reason;
     use workly_core::profile::Profile;
-    use workly_core::wire::SwitchStrategy;
+    use workly_core::switch_plan::SwitchStrategy;
 
     use super::*;
 

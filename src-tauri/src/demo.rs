@@ -5,7 +5,7 @@ use workly_core::policy::Config;
 use workly_core::profile::ProfileChoice;
 use workly_core::simulate::{Footprints, SimulatedPolicy, Trace, TraceError, simulate, simulate_steps};
 use workly_core::thresholds::Thresholds;
-use workly_core::wire_monitor::{DecisionEntry, Demo, DemoName, GpuPast};
+use workly_wire::monitor::{DecisionEntry, Demo, DemoName, GpuPast};
 
 /// A 7B model, as in the recordings' own tests.
 const FOOTPRINTS: Footprints = Footprints { performance_mib: 5100, balanced_mib: 3300 };

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use serde_json::Value;
 use workly_core::policy::GpuState;
-use workly_core::wire::ModelSnapshot;
-use workly_core::wire_monitor::{DecisionEntry, GpuCard, GpuView};
+use workly_wire::model::ModelSnapshot;
+use workly_wire::monitor::{DecisionEntry, GpuCard, GpuView};
 
 /// Decisions that are told.
 const DECISIONS: usize = 20;

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use tauri::{AppHandle, DragDropEvent, Manager as _};
 use workly_core::problem::Problem;
-use workly_core::wire_models::{DragPhase, MODELS_DRAGGED, ModelsDragged};
 use workly_runtime::transfers::Transfers;
+use workly_wire::models::{DragPhase, MODELS_DRAGGED, ModelsDragged};
 
 use crate::{events, model_choice};
 

@@ -3,12 +3,12 @@
 use serde::Serialize;
 use tauri::{AppHandle, Emitter as _};
 use tokio::sync::mpsc::UnboundedReceiver;
-use workly_core::wire::MODEL_CHANGED;
-use workly_core::wire_chat::{CONVERSATION_CHANGED, ConversationSummary};
-use workly_core::wire_models::{LIBRARY_CHANGED, TRANSFERS_CHANGED, Transfer, TransferState};
 use workly_runtime::library::Library;
 use workly_runtime::manager::ModelManager;
 use workly_runtime::transfers::Transfers;
+use workly_wire::chat::{CONVERSATION_CHANGED, ConversationSummary};
+use workly_wire::model::MODEL_CHANGED;
+use workly_wire::models::{LIBRARY_CHANGED, TRANSFERS_CHANGED, Transfer, TransferState};
 
 /// Tells the window of something.
 pub(crate) fn tell(app: &AppHandle, event: &str, content: impl Serialize + Clone) {

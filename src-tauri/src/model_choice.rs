@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tauri::{AppHandle, Manager as _};
 use workly_core::problem::{Problem, ProblemCode};
-use workly_core::wire_models::ModelSource;
 use workly_runtime::library::Library;
 use workly_runtime::manager::ModelManager;
 use workly_runtime::places;
 use workly_runtime::transfers::Transfers;
+use workly_wire::models::ModelSource;
 
 use crate::error::Answered;
 use crate::settings::SettingsKeeper;

@@ -10,8 +10,8 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
 use workly_core::device::Device;
 use workly_core::settings::GpuMonitoring;
-use workly_core::wire_monitor::{GpuCard, GpuPast, GpuProblem, GpuProblemKind, GpuView, MonitorUpdate};
 use workly_runtime::monitor::{Monitor, ProbeError, Snapshot};
+use workly_wire::monitor::{GpuCard, GpuPast, GpuProblem, GpuProblemKind, GpuView, MonitorUpdate};
 
 use crate::decisions::Decisions;
 use crate::settings::SettingsKeeper;

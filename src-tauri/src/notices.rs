@@ -9,9 +9,9 @@ use tauri::{AppHandle, Manager as _};
 use tokio::sync::broadcast::error::RecvError;
 use workly_core::policy::Reason;
 use workly_core::profile::Profile;
-use workly_core::wire::SwitchStrategy;
-use workly_core::wire_monitor::DecisionEntry;
+use workly_core::switch_plan::SwitchStrategy;
 use workly_runtime::manager::ModelManager;
+use workly_wire::monitor::DecisionEntry;
 
 use crate::settings::SettingsKeeper;
 use crate::words::{Language, filled};

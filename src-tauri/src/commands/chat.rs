@@ -4,10 +4,10 @@
 use tauri::State;
 use tauri::ipc::Channel;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
-use workly_core::wire::AppSnapshot;
-use workly_core::wire_chat::{Asked, ChatEvent};
 use workly_runtime::conversations::Chats;
 use workly_runtime::manager::ModelManager;
+use workly_wire::chat::{Asked, ChatEvent};
+use workly_wire::model::AppSnapshot;
 
 use crate::error::Answered;
 

@@ -1,8 +1,8 @@
 //! The kept conversations: list, open, change.
 #![expect(clippy::needless_pass_by_value, reason = "the shape in which Tauri passes arguments")]
 
-use workly_core::wire_chat::{ChatSnapshot, ConversationSettings, ConversationSummary, ConversationView, SearchHit};
 use workly_runtime::conversations::now_ms;
+use workly_wire::chat::{ChatSnapshot, ConversationSettings, ConversationSummary, ConversationView, SearchHit};
 
 use super::chat::OurChats;
 use crate::error::Answered;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use tauri::{AppHandle, Manager as _};
 use tauri_plugin_dialog::DialogExt as _;
 use tokio::sync::oneshot;
-use workly_core::wire_chat::{ExportFormat, ExportWords};
 use workly_runtime::whole_file;
+use workly_wire::chat::{ExportFormat, ExportWords};
 
 use super::chat::OurChats;
 use crate::error::{Answered, export_failed};

@@ -8,11 +8,11 @@ use tauri::{AppHandle, Manager as _, State};
 use tauri_plugin_dialog::DialogExt as _;
 use tokio::sync::oneshot;
 use workly_core::problem::{Problem, ProblemCode};
-use workly_core::wire_models::{CatalogueModel, LibrarySnapshot, Transfer};
 use workly_runtime::library::{self, Library};
 use workly_runtime::manager::ModelManager;
 use workly_runtime::transfers::Transfers;
 use workly_runtime::{catalogue, catalogue_view};
+use workly_wire::models::{CatalogueModel, LibrarySnapshot, Transfer};
 
 use crate::error::Answered;
 use crate::model_choice::{self, ModelChoice};

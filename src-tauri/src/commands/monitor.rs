@@ -7,8 +7,8 @@ use tauri::ipc::Channel;
 use tauri::{AppHandle, Manager as _, State};
 use workly_core::problem::{Problem, ProblemCode};
 use workly_core::reading::ProcessUse;
-use workly_core::wire_monitor::{Demo, DemoName, MonitorUpdate};
 use workly_runtime::monitor::{Monitor, to_csv};
+use workly_wire::monitor::{Demo, DemoName, MonitorUpdate};
 
 use crate::decisions::Decisions;
 use crate::demo;

@@ -11,10 +11,10 @@ use workly_core::problem::{Problem, ProblemCode};
 use workly_core::settings::OverrideWish;
 use workly_core::simulate::{Footprints, Past, SimulatedPolicy, Trace, simulate};
 use workly_core::thresholds::Thresholds;
-use workly_core::wire_monitor::GpuCard;
-use workly_core::wire_settings::{ReasonCount, SettingsSnapshot, ThresholdsPreview};
 use workly_runtime::manager::ModelManager;
 use workly_runtime::monitor::Monitor;
+use workly_wire::monitor::GpuCard;
+use workly_wire::settings::{ReasonCount, SettingsSnapshot, ThresholdsPreview};
 
 use crate::decisions::Decisions;
 use crate::error::Answered;

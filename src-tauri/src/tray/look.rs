@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use workly_core::profile::{Profile, ProfileChoice};
 use workly_core::settings::{OverrideWish, Settings};
-use workly_core::wire::{ModelSnapshot, ModelState};
+use workly_wire::model::{ModelSnapshot, ModelState};
 
 use crate::actions::override_in_force;
 use crate::words::{Language, Words, filled};

@@ -25,7 +25,7 @@ use look::Look;
 pub(crate) fn start(app: &AppHandle) {
     let mut model = app.state::<ModelManager>().snapshot();
     let mut settings = app.state::<Arc<SettingsKeeper>>().subscribe();
-    let look = move |model: &workly_core::wire::ModelSnapshot, settings: &Settings| {
+    let look = move |model: &workly_wire::model::ModelSnapshot, settings: &Settings| {
         Look::of(model, settings, unix_seconds(), &TimeZone::system())
     };
     let mut shown = look(&model.borrow_and_update(), &settings.borrow_and_update());

@@ -1,4 +1,4 @@
-// Generated from workly-core by `cargo xtask types`. Do not edit.
+// Generated from workly-wire by `cargo xtask types`. Do not edit.
 
 export const MODEL_CHANGED = "model-changed";
 export const SETTINGS_CHANGED = "settings-changed";

@@ -16,10 +16,11 @@ use workly_core::model::ContextSize;
 use workly_core::profile::{Profile, ProfileChoice};
 use workly_core::sampling::Sampling;
 use workly_core::settings::{OverrideSetting, OverrideWish};
-use workly_core::wire::{AnswerEvent, AnswerRequest, AnswerStats, ModelState};
 use workly_engine::protocol::{Command, GenerateRequest, Reply, ResumeRequest};
 use workly_runtime::manager::{AnswerStream, ModelManager, ModelSettings, Patience};
 use workly_runtime::monitor::{Monitor, MonitorSettings, Sources};
+use workly_wire::answer::{AnswerEvent, AnswerRequest, AnswerStats};
+use workly_wire::model::ModelState;
 
 /// The program, started so that llama.cpp's Vulkan backend shows the device in software.
 fn program(folder: &Path) -> PathBuf {

@@ -8,10 +8,10 @@ use std::process::{Command as Process, Stdio};
 
 use serde_json::json;
 use support::worker::{Worker, load};
+use workly_core::answer::StopReason;
 use workly_core::chat::{Message, Role};
 use workly_core::problem::ProblemCode;
 use workly_core::sampling::Sampling;
-use workly_core::wire::StopReason;
 use workly_engine::frame;
 use workly_engine::protocol::{Command, Envelope, GenerateRequest, Reply};
 

@@ -1,12 +1,12 @@
 //! The devices a worker can compute on, and which of them to take.
 
 use serde::{Deserialize, Serialize};
-use ts_rs::TS;
 
 use crate::reading::Reading;
 
 /// Kind of a device, as its backend reports it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceKind {
     /// The processor itself.
@@ -20,7 +20,8 @@ pub enum DeviceKind {
 }
 
 /// A device that a worker's backends offer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct Device {
     /// The backend's name for it, such as `Vulkan0`.
     pub name: String,
@@ -33,10 +34,10 @@ pub struct Device {
     /// PCI address such as `0000:01:00.0`, where the backend knows it.
     pub pci_address: Option<String>,
     /// Bytes of memory in all.
-    #[ts(type = "number")]
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
     pub memory_total: u64,
     /// Bytes of memory free now.
-    #[ts(type = "number")]
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
     pub memory_free: u64,
 }
 

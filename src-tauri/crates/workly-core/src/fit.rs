@@ -4,11 +4,12 @@
 //! made its dry run (`layer_plan::FootprintTable` by `workly-llama`), which is exact and takes its place. Not here:
 //! reading headers, and the layer plan itself.
 
+use serde::{Deserialize, Serialize};
+
 use crate::layer_plan::{Footprint, FootprintTable, Limits, Room, solve};
 use crate::model::{ContextSize, KvType};
 use crate::policy::LayerPlan;
 use crate::profile::Profile;
-use crate::wire_models::{FitVerdict, ModelFit, ProfileFit};
 
 /// Tokens that llama.cpp computes at once, as workers set it up.
 const BATCH_TOKENS: u64 = 512;
@@ -28,6 +29,60 @@ const RESERVE: u64 = 512 << 20;
 /// More than any model has, so that nothing that a header claims can overflow: bytes, and numbers of a token.
 const MOST_BYTES: u64 = 1 << 60;
 const MOST_NUMBERS: u64 = 1 << 24;
+
+/// In one word, how a model fits this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum FitVerdict {
+    /// All layers go on the card.
+    AllOnGpu,
+    /// Some layers go on the card.
+    PartOnGpu,
+    /// It runs on the CPU.
+    CpuOnly,
+    /// It needs more memory than this machine has free.
+    TooLarge,
+}
+
+/// What one profile would take.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct ProfileFit {
+    /// The profile.
+    pub profile: Profile,
+    /// Layers on the card, the output layer counted as one.
+    pub gpu_layers: u32,
+    /// Bytes of VRAM.
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub footprint_bytes: u64,
+    /// VRAM in use by everyone with the model placed so, percent; none without a card.
+    pub projected_percent: Option<f64>,
+    /// Tokens per second measured in this profile on this machine; none before that.
+    pub tokens_per_second: Option<f64>,
+}
+
+/// Whether and how a model fits this machine now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct ModelFit {
+    /// In one word.
+    pub verdict: FitVerdict,
+    /// Tokens of context it holds for.
+    pub context_tokens: u32,
+    /// Layers of the model, the output layer counted as one.
+    pub model_layers: u32,
+    /// Bytes of RAM it takes in `cpu_fallback`.
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub memory_bytes: u64,
+    /// Bytes of RAM that can be had now; none where the system does not say.
+    #[cfg_attr(feature = "ts", ts(type = "number | null"))]
+    pub memory_available_bytes: Option<u64>,
+    /// `performance`, `balanced` and `cpu_fallback`, in this order.
+    pub profiles: Vec<ProfileFit>,
+    /// Whether the footprints come from llama.cpp's own dry run; otherwise they are estimated from the header.
+    pub is_exact: bool,
+}
 
 /// A transformer layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

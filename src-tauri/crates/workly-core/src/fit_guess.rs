@@ -41,10 +41,10 @@ pub fn guess(parameters: u64, size_bytes: Option<u64>, trained_context_tokens: u
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fit::FitVerdict;
     use crate::fit::{BACKEND, Machine, fit};
     use crate::layer_plan::{Limits, Room};
     use crate::model::{ContextSize, KvType};
-    use crate::wire_models::FitVerdict;
 
     fn verdict(parameters: f64, size_gb: f64, card_gb: Option<f64>, memory_gb: f64) -> FitVerdict {
         let shape = guess(parameters as u64, Some((size_gb * 1e9) as u64), 8192);

@@ -1,8 +1,9 @@
-//! Workly's words and decisions: readings, profiles, conversations, sampling, and the types that cross to the UI.
+//! Workly's words and decisions: readings, profiles, conversations, sampling.
 //!
 //! Everything here is a pure function or plain data. No I/O, no clock, no async, no llama.cpp, no Tauri: time and
 //! measurements come in as arguments, effects happen in the crates above.
 
+pub mod answer;
 pub mod chat;
 pub mod crash_budget;
 pub mod device;
@@ -22,8 +23,3 @@ pub mod simulate;
 pub mod switch_plan;
 pub mod text;
 pub mod thresholds;
-pub mod wire;
-pub mod wire_chat;
-pub mod wire_models;
-pub mod wire_monitor;
-pub mod wire_settings;

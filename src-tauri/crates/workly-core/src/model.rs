@@ -1,7 +1,6 @@
 //! What is known of a model once it is loaded, and what is asked for when loading it.
 
 use serde::{Deserialize, Serialize};
-use ts_rs::TS;
 
 /// Tokens of context offered when nothing else was asked for; a model trained on less gets less.
 pub const DEFAULT_CONTEXT_TOKENS: u32 = 4096;
@@ -57,17 +56,18 @@ impl KvType {
 }
 
 /// A loaded model, as its file's header describes it and as it was loaded.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct ModelInfo {
     /// The file's name without its ending.
     pub name: String,
     /// Architecture, such as `llama` or `gemma3`.
     pub architecture: String,
     /// Number of parameters.
-    #[ts(type = "number")]
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
     pub parameters: u64,
     /// Size of the weights in bytes.
-    #[ts(type = "number")]
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
     pub size_bytes: u64,
     /// Transformer layers, without the output layer.
     pub layers: u32,

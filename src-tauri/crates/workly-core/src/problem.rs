@@ -1,10 +1,10 @@
 //! What went wrong, in the one shape that crosses to the UI and to `--json`.
 
 use serde::{Deserialize, Serialize};
-use ts_rs::TS;
 
 /// What kind of thing went wrong. The UI has words for each in every language.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum ProblemCode {
     /// The model file does not exist.
@@ -85,7 +85,8 @@ impl ProblemCode {
 }
 
 /// What happened and what to do, with the technical detail apart.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[error("{message}")]
 pub struct Problem {
     /// What kind of thing went wrong.
@@ -94,7 +95,7 @@ pub struct Problem {
     pub message: String,
     /// Technical detail for a bug report: the last lines of the worker's log, an OS error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[ts(optional)]
+    #[cfg_attr(feature = "ts", ts(optional))]
     pub details: Option<String>,
 }
 

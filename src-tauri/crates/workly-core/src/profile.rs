@@ -4,12 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use ts_rs::TS;
 
 /// Where the model's layers live.
 ///
 /// Ordered from the lowest to the highest use of the GPU.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum Profile {
     /// No layer on the GPU, in a worker that never loads a GPU backend.
@@ -59,8 +59,9 @@ impl FromStr for Profile {
 }
 
 /// The setting: let Workly choose, or hold one profile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, TS)]
-#[ts(type = "\"auto\" | Profile")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[cfg_attr(feature = "ts", ts(type = "\"auto\" | Profile"))]
 pub enum ProfileChoice {
     /// Workly chooses from what the GPU has to spare.
     #[default]

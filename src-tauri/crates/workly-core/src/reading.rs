@@ -4,22 +4,22 @@
 //! the vendor's tool. How a reading is taken, and when, is not said here.
 
 use serde::{Deserialize, Serialize};
-use ts_rs::TS;
 
 /// One sample of one GPU.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct Reading {
     /// When it was taken: milliseconds on the caller's monotonic clock.
-    #[ts(type = "number")]
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
     pub time_ms: u64,
     /// VRAM of the card, bytes. 0 where the probe could not tell.
-    #[ts(type = "number")]
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
     pub vram_total: u64,
     /// VRAM in use by everyone, bytes.
-    #[ts(type = "number")]
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
     pub vram_used: u64,
     /// VRAM free, bytes.
-    #[ts(type = "number")]
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
     pub vram_free: u64,
     /// Utilization of the whole card, 0-100; `None` where the driver gives none or it was not asked this time.
     pub gpu_percent: Option<f32>,
@@ -28,7 +28,7 @@ pub struct Reading {
     /// Power drawn, watts.
     pub power_w: Option<f32>,
     /// VRAM of Workly's own worker as the driver's process list gives it, bytes; asked for only on demand.
-    #[ts(type = "number | null")]
+    #[cfg_attr(feature = "ts", ts(type = "number | null"))]
     pub own_bytes: Option<u64>,
 }
 
@@ -51,14 +51,15 @@ pub(crate) fn percent_of(bytes: f64, total: u64) -> Option<f64> {
 }
 
 /// A process on the GPU, named when a decision is explained.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct ProcessUse {
     /// Process id.
     pub pid: u32,
     /// Name of its program, where it can be read.
     pub name: Option<String>,
     /// VRAM it uses, bytes, where the driver says.
-    #[ts(type = "number | null")]
+    #[cfg_attr(feature = "ts", ts(type = "number | null"))]
     pub vram_bytes: Option<u64>,
 }
 

@@ -5,10 +5,10 @@
 //! temperature, draw.
 
 use serde::{Deserialize, Serialize};
-use ts_rs::TS;
 
 /// How the next token is chosen.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(default)]
 pub struct Sampling {
     /// 0 always takes the likeliest token; 1 samples what the model says; more is wilder.

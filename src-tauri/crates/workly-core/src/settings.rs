@@ -8,7 +8,6 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use ts_rs::TS;
 
 use crate::profile::ProfileChoice;
 use crate::thresholds::Thresholds;
@@ -89,7 +88,8 @@ pub struct Ui {
 }
 
 /// Whether a CPU worker is kept ready.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum Standby {
     /// Where there is memory for it.
@@ -128,7 +128,8 @@ pub struct OverrideSetting {
 }
 
 /// What was asked for in the tray.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum OverrideWish {
     /// Stay on the GPU.

@@ -1,6 +1,23 @@
 //! How a switch is carried out: which of the five strategies keeps the answer going with the memory there is. Pure.
 
-use crate::wire::SwitchStrategy;
+use serde::{Deserialize, Serialize};
+
+/// How an answer changed workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum SwitchStrategy {
+    /// To a worker on the CPU that was made ready while the old one went on.
+    Standby,
+    /// To a worker on the GPU that was made ready while the old one went on.
+    SideBySide,
+    /// From one plan on the GPU to another without room for both: over the CPU. Told once for each of the two steps.
+    ViaCpu,
+    /// The old worker ended before the new one was ready.
+    Emergency,
+    /// The old worker was gone, or its state did not fit: the tokens were computed anew.
+    Replay,
+}
 
 /// What a switch starts from. Memory in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,6 @@
 //! Thresholds: the percentages that divide GPU states, validated together.
 
 use serde::{Deserialize, Serialize};
-use ts_rs::TS;
 
 /// Distance that neighbouring thresholds keep, percentage points.
 pub const MIN_GAP: f64 = 5.0;
@@ -9,7 +8,8 @@ pub const MIN_GAP: f64 = 5.0;
 /// Percentages of total VRAM and of the card's utilization, named as in `config.json`.
 ///
 /// The policy takes any values without failing; only a validated set behaves as described.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct Thresholds {
     /// Above it the card is overloaded, percent of total VRAM.
     pub overload_vram_percent: f64,

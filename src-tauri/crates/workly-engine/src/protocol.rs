@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use workly_core::answer::StopReason;
 use workly_core::chat::Message;
 use workly_core::device::Device;
 use workly_core::layer_plan::FootprintTable;
@@ -19,7 +20,6 @@ use workly_core::model::{ContextSize, KvType, ModelInfo};
 use workly_core::problem::Problem;
 use workly_core::sampling::Sampling;
 use workly_core::text::AnswerText;
-use workly_core::wire::StopReason;
 
 /// Version of this protocol; both sides must agree.
 pub const PROTOCOL_VERSION: u32 = 1;

@@ -7,8 +7,9 @@ use std::cmp::Reverse;
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use workly_core::fit::FitVerdict;
 use workly_core::problem::{Problem, ProblemCode};
-use workly_core::wire_models::{CatalogueModel, FitVerdict};
+use workly_wire::models::CatalogueModel;
 
 use crate::transfers::{self, is_sha256};
 
@@ -166,7 +167,7 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
-    use workly_core::wire_models::ModelFit;
+    use workly_core::fit::ModelFit;
 
     use super::*;
 

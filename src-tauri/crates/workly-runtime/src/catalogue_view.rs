@@ -7,7 +7,7 @@ use workly_core::fit_guess::guess;
 use workly_core::layer_plan::{Limits, Room};
 use workly_core::model::{ContextSize, KvType};
 use workly_core::settings::Settings;
-use workly_core::wire_models::{CatalogueModel, LibrarySnapshot, ModelSource};
+use workly_wire::models::{CatalogueModel, LibrarySnapshot, ModelSource};
 
 use crate::catalogue;
 use crate::cpu::memory_to_be_had;
@@ -63,7 +63,8 @@ fn installed(model: &CatalogueModel, library: &LibrarySnapshot) -> Option<String
 
 #[cfg(test)]
 mod tests {
-    use workly_core::wire_models::{FitVerdict, LibraryCard, LibraryModel};
+    use workly_core::fit::FitVerdict;
+    use workly_wire::models::{LibraryCard, LibraryModel};
 
     use super::*;
 

@@ -4,8 +4,8 @@
 use std::fs;
 use std::path::Path;
 
-use workly_core::wire_chat::StoreNotice;
 use workly_runtime::conversations::{BACKUPS_KEPT, DATABASE, Opened, back_up, now_ms, open};
+use workly_wire::chat::StoreNotice;
 
 /// A database with one conversation.
 fn with_history(folder: &Path) -> i64 {

@@ -9,14 +9,13 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use workly_core::answer::StopReason;
 use workly_core::chat::{Message, Role};
 use workly_core::problem::ProblemCode;
 use workly_core::profile::Profile;
-use workly_core::wire::{AnswerEvent, AnswerRequest, AnswerStats, StopReason};
-use workly_core::wire_chat::{
-    Asked, ChatEvent, ConversationSettings, ExportFormat, ExportWords, MessageState, SwitchEntry,
-};
 use workly_runtime::conversations::{AnswerSource, Chats, Conversations, Model, Opened, now_ms, open};
+use workly_wire::answer::{AnswerEvent, AnswerRequest, AnswerStats};
+use workly_wire::chat::{Asked, ChatEvent, ConversationSettings, ExportFormat, ExportWords, MessageState, SwitchEntry};
 
 /// A model that says what a test tells it to.
 #[derive(Debug, Clone, Default)]
@@ -92,7 +91,7 @@ struct Room {
     folder: TempDir,
     chats: Chats<Script>,
     script: Script,
-    changes: UnboundedReceiver<workly_core::wire_chat::ConversationSummary>,
+    changes: UnboundedReceiver<workly_wire::chat::ConversationSummary>,
 }
 
 impl Room {

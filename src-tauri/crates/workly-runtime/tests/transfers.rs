@@ -20,9 +20,9 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use workly_core::problem::ProblemCode;
-use workly_core::wire_models::{CatalogueModel, Transfer, TransferState};
 use workly_runtime::catalogue;
 use workly_runtime::transfers::{FreeSpace, Options, Transfers};
+use workly_wire::models::{CatalogueModel, Transfer, TransferState};
 
 /// How long anything here may take at the most.
 const DEADLINE: Duration = Duration::from_mins(1);

@@ -88,7 +88,7 @@ pub(crate) fn target_folder(machine: &Machine) -> Result<PathBuf> {
 /// Writes the TypeScript side of the wire contract; the same test, without the variable, fails when it has drifted.
 pub(crate) fn write_wire_types(machine: &Machine) -> Result<()> {
     let mut command = machine.cargo();
-    command.args(["test", "--package", "workly-core", "--test", "wire_types"]);
+    command.args(["test", "--package", "workly-wire", "--test", "typescript"]);
     shell::stream(command.env("WORKLY_WRITE_TYPES", "1"))?;
     println!("types: ui/src/ipc/wire.ts is up to date");
     Ok(())

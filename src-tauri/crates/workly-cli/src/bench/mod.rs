@@ -153,7 +153,7 @@ impl Report {
 }
 
 impl Direction {
-    fn of(switches: &[workly_core::wire::AnswerSwitch]) -> Self {
+    fn of(switches: &[workly_wire::answer::AnswerSwitch]) -> Self {
         let mut strategies = std::collections::BTreeMap::new();
         for switch in switches {
             let name = serde_json::to_value(switch.strategy).ok().and_then(|value| Some(value.as_str()?.to_owned()));

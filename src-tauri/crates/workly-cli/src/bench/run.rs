@@ -10,10 +10,11 @@ use workly_core::chat::{Message, Role};
 use workly_core::model::ModelInfo;
 use workly_core::profile::Profile;
 use workly_core::sampling::Sampling;
-use workly_core::wire::{AnswerEvent, AnswerRequest, AnswerSwitch, ModelSnapshot, ModelState};
 use workly_runtime::manager::{ModelManager, ModelSettings, Patience};
 use workly_runtime::monitor::{Monitor, MonitorSettings, Sources};
 use workly_runtime::places;
+use workly_wire::answer::{AnswerEvent, AnswerRequest, AnswerSwitch};
+use workly_wire::model::{ModelSnapshot, ModelState};
 
 /// Tokens written in a place before the model leaves it.
 const TOKENS_EACH: u32 = 8;

@@ -4,8 +4,11 @@
 use std::io::{self, IsTerminal as _, Write as _};
 
 use serde_json::json;
+use workly_core::answer::StopReason;
 use workly_core::problem::Problem;
-use workly_core::wire::{AnswerEvent, ModelSnapshot, StopReason, SwitchStrategy};
+use workly_core::switch_plan::SwitchStrategy;
+use workly_wire::answer::AnswerEvent;
+use workly_wire::model::ModelSnapshot;
 
 /// The chat's way out.
 pub(crate) struct Output {

@@ -3,12 +3,14 @@
 use std::str::FromStr;
 
 use tokio::signal;
+use workly_core::answer::StopReason;
 use workly_core::chat::{Message, Role};
 use workly_core::problem::{Problem, ProblemCode};
 use workly_core::profile::Profile;
 use workly_core::sampling::Sampling;
-use workly_core::wire::{AnswerEvent, AnswerRequest, ModelState, StopReason};
 use workly_runtime::manager::ModelManager;
+use workly_wire::answer::{AnswerEvent, AnswerRequest};
+use workly_wire::model::ModelState;
 
 use super::output::Output;
 

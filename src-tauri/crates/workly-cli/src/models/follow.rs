@@ -5,9 +5,9 @@ use std::io::{self, IsTerminal as _, Write as _};
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 use workly_core::problem::Problem;
-use workly_core::wire_models::{HashSource, Transfer, TransferState};
 use workly_runtime::places;
 use workly_runtime::transfers::{Options, Transfers};
+use workly_wire::models::{HashSource, Transfer, TransferState};
 
 use super::size;
 
@@ -184,7 +184,7 @@ fn print(line: &str) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use workly_core::wire_models::TransferKind;
+    use workly_wire::models::TransferKind;
 
     use super::*;
 

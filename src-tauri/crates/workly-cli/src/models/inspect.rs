@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
-use workly_core::wire_models::ModelFacts;
 use workly_engine::protocol::ModelReading;
 use workly_gguf::{Header, Value};
 use workly_runtime::ask::llama_reading;
 use workly_runtime::library::inspect;
+use workly_wire::models::ModelFacts;
 
 use super::{library, parameters, plain, size};
 

@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 
 use clap::Args;
-use workly_core::wire_models::{FitVerdict, LibraryModel, LibrarySnapshot, ModelSource, ProfileFit};
+use workly_core::fit::{FitVerdict, ProfileFit};
+use workly_wire::models::{LibraryModel, LibrarySnapshot, ModelSource};
 
 use super::{card, library, parameters, plain, size};
 

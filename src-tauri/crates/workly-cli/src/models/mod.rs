@@ -12,13 +12,13 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use workly_core::settings::Settings;
-use workly_core::wire_models::LibrarySnapshot;
 use workly_runtime::arguments::ModelArguments;
 use workly_runtime::ask::backend_card;
 use workly_runtime::library::{self, CardNow, LibraryPlaces, Surroundings};
 use workly_runtime::manager::ModelSettings;
 use workly_runtime::monitor::{Monitor, MonitorSettings, Sources};
 use workly_runtime::{places, settings_file};
+use workly_wire::models::LibrarySnapshot;
 
 /// How long a driver may take to tell what is on the card.
 const DRIVER_PATIENCE: Duration = Duration::from_secs(5);

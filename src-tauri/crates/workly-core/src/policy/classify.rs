@@ -3,14 +3,14 @@
 //! Memoryless, for display, history and the API. Nothing switches on it but `simulate --policy table`, which shows why.
 
 use serde::{Deserialize, Serialize};
-use ts_rs::TS;
 
 use crate::profile::Profile;
 use crate::reading::Reading;
 use crate::thresholds::Thresholds;
 
 /// What the thresholds say of a reading.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum GpuState {
     /// So full that programs may fail.

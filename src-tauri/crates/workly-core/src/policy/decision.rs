@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
-use ts_rs::TS;
 
 use crate::profile::Profile;
 use crate::reading::ProcessUse;
 
 /// Why the model moves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// VRAM ran over the overload threshold.
@@ -56,7 +56,8 @@ impl Reason {
 }
 
 /// What was known when a decision was made; percentages, of total VRAM where they are of VRAM.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct Numbers {
     /// VRAM in use by everyone.
     pub vram_percent: Option<f64>,
@@ -69,7 +70,8 @@ pub struct Numbers {
 }
 
 /// A switch to carry out.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct Switch {
     /// The profile that is left; while the model moves, the one it was moving to.
     pub from: Profile,

@@ -1,7 +1,6 @@
 //! What `decide` is told: the reading, where the model is, what each profile would take, and what the user asked for.
 
 use serde::{Deserialize, Serialize};
-use ts_rs::TS;
 
 use crate::profile::{Profile, ProfileChoice};
 use crate::reading::Reading;
@@ -9,12 +8,13 @@ use crate::settings::Settings;
 use crate::thresholds::Thresholds;
 
 /// What one profile places on the GPU for the model at hand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct ProfilePlan {
     /// Layers on the GPU.
     pub layers: u32,
     /// Predicted VRAM footprint, bytes, before the policy's correction.
-    #[ts(type = "number")]
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
     pub footprint: u64,
 }
 
@@ -24,7 +24,8 @@ impl ProfilePlan {
 }
 
 /// The layer plan: what each profile would place on this card now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct LayerPlan {
     /// Plan of `performance`.
     pub performance: ProfilePlan,

@@ -11,8 +11,8 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Duration, Instant, sleep_until};
 use workly_core::problem::{Problem, ProblemCode};
-use workly_core::wire::{AnswerEvent, AnswerRequest};
-use workly_core::wire_chat::{Asked, ChatEvent, ConversationSummary};
+use workly_wire::answer::{AnswerEvent, AnswerRequest};
+use workly_wire::chat::{Asked, ChatEvent, ConversationSummary};
 
 use super::live::Live;
 use super::messages::Begun;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 use workly_core::chat::Role;
-use workly_core::wire_chat::{ExportFormat, ExportWords, StoredMessage};
+use workly_wire::chat::{ExportFormat, ExportWords, StoredMessage};
 
 use super::messages::{self, COLUMNS};
 use super::store::Store;

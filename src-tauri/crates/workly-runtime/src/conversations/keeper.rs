@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use workly_core::problem::{Problem, ProblemCode};
-use workly_core::wire_chat::{ChatSnapshot, StoreNotice, SwitchEntry};
+use workly_wire::chat::{ChatSnapshot, StoreNotice, SwitchEntry};
 
 use super::store::Store;
 use super::{Stored, backup, now_ms, opening};

@@ -3,9 +3,10 @@
 use std::time::Instant;
 
 use tokio::sync::mpsc::UnboundedSender;
+use workly_core::answer::StopReason;
 use workly_core::problem::ProblemCode;
-use workly_core::wire::{AnswerEvent, AnswerStats, StopReason};
-use workly_core::wire_chat::{AnswerRecord, ChatEvent, MessageState, PlacedSwitch, StoredMessage};
+use workly_wire::answer::{AnswerEvent, AnswerStats};
+use workly_wire::chat::{AnswerRecord, ChatEvent, MessageState, PlacedSwitch, StoredMessage};
 
 /// An answer being written.
 #[derive(Debug)]
@@ -132,7 +133,8 @@ mod tests {
     use tokio::sync::mpsc::unbounded_channel;
     use workly_core::chat::Role;
     use workly_core::profile::Profile;
-    use workly_core::wire::{AnswerSwitch, SwitchStrategy};
+    use workly_core::switch_plan::SwitchStrategy;
+    use workly_wire::answer::AnswerSwitch;
 
     fn live() -> Live {
         let message = StoredMessage {

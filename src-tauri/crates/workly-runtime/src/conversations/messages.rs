@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use workly_core::chat::{Message, Role};
-use workly_core::wire_chat::{AnswerRecord, ConversationSettings, MessageState, StoredMessage};
+use workly_wire::chat::{AnswerRecord, ConversationSettings, MessageState, StoredMessage};
 
 use super::store::{self, Store};
 use super::{StoreError, Stored};

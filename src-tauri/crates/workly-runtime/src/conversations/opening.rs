@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
-use workly_core::wire_chat::StoreNotice;
+use workly_wire::chat::StoreNotice;
 
 use super::store::Store;
 use super::{StoreError, Stored, backup, schema};

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use rusqlite::params;
-use workly_core::wire_chat::{SearchHit, TextSegment};
+use workly_wire::chat::{SearchHit, TextSegment};
 
 use super::Stored;
 use super::store::Store;

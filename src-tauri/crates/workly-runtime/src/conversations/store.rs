@@ -1,7 +1,7 @@
 //! The database as conversations: the list, titles, settings, drafts, and what was open last.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
-use workly_core::wire_chat::{ConversationSettings, ConversationSummary, ConversationView};
+use workly_wire::chat::{ConversationSettings, ConversationSummary, ConversationView};
 
 use super::{StoreError, Stored, messages};
 

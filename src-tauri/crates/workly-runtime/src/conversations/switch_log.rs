@@ -2,7 +2,7 @@
 
 use rusqlite::params;
 use workly_core::profile::Profile;
-use workly_core::wire_chat::SwitchEntry;
+use workly_wire::chat::SwitchEntry;
 
 use super::Stored;
 use super::store::Store;

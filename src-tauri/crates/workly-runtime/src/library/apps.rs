@@ -7,7 +7,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use workly_core::wire_models::ModelSource;
+use workly_wire::models::ModelSource;
 
 /// Bytes of another program's settings that are read.
 const MOST_BYTES: u64 = 1 << 20;

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use workly_core::fit::{LayerShape, ModelShape};
 use workly_core::problem::{Problem, ProblemCode};
-use workly_core::wire_models::ModelFacts;
 use workly_gguf::{Fault, GgufError, Header, Model, TensorType};
+use workly_wire::models::ModelFacts;
 
 /// Layers of the largest model that is believed; real ones have some 120.
 const MOST_LAYERS: u32 = 4_096;

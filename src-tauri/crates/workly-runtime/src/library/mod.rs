@@ -24,7 +24,7 @@ use std::thread;
 use tokio::sync::{oneshot, watch};
 use workly_core::problem::{Problem, ProblemCode};
 use workly_core::settings::Settings;
-use workly_core::wire_models::LibrarySnapshot;
+use workly_wire::models::LibrarySnapshot;
 
 pub use apps::{Place, Surroundings, System};
 pub(crate) use change::is_within;

@@ -6,8 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use workly_core::problem::{Problem, ProblemCode};
-use workly_core::wire_models::{LibraryFolder, ModelSource};
 use workly_gguf::{part_of_name, part_path};
+use workly_wire::models::{LibraryFolder, ModelSource};
 
 use super::apps::Place;
 use super::ollama;

@@ -5,14 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use workly_core::fit::ModelFit;
 use workly_core::fit::{BACKEND, Machine, ModelShape, fit};
 use workly_core::layer_plan::{Limits, Room};
 use workly_core::model::{ContextSize, KvType};
 use workly_core::problem::Problem;
 use workly_core::settings::Settings;
-use workly_core::wire_models::{
-    LibraryCard, LibraryFolder, LibraryModel, LibrarySnapshot, ModelFacts, ModelFit, ModelSource,
-};
+use workly_wire::models::{LibraryCard, LibraryFolder, LibraryModel, LibrarySnapshot, ModelFacts, ModelSource};
 
 use super::apps::{Place, Surroundings};
 use super::change::is_within;

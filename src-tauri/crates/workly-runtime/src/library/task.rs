@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
 use workly_core::problem::{Problem, ProblemCode};
-use workly_core::wire_models::LibrarySnapshot;
+use workly_wire::models::LibrarySnapshot;
 
 use super::change;
 use super::shelf::{CardNow, Shelf, Wishes, id};

@@ -7,13 +7,14 @@ use std::hash::BuildHasher as _;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
+use workly_core::answer::StopReason;
 use workly_core::problem::Problem;
 use workly_core::profile::Profile;
 use workly_core::reading::ProcessUse;
 use workly_core::sampling::Sampling;
 use workly_core::text::AnswerText;
-use workly_core::wire::{AnswerEvent, AnswerRequest, AnswerStats, StopReason};
 use workly_engine::protocol::{GenerateRequest, Generated, Reply, UnfinishedAnswer};
+use workly_wire::answer::{AnswerEvent, AnswerRequest, AnswerStats};
 
 use super::handover::{Handover, Released};
 

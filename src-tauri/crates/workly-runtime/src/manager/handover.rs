@@ -7,8 +7,9 @@ use tempfile::TempDir;
 use workly_core::policy;
 use workly_core::profile::Profile;
 use workly_core::reading::ProcessUse;
-use workly_core::wire::{AnswerSwitch, SwitchStrategy};
+use workly_core::switch_plan::SwitchStrategy;
 use workly_engine::protocol::UnfinishedAnswer;
+use workly_wire::answer::AnswerSwitch;
 
 /// A private folder for one saved KV cache, in memory where the system has a place for that; gone when dropped.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use workly_core::policy::{EMERGENCY_PERCENT, ProfilePlan};
 use workly_core::profile::{Profile, ProfileChoice};
 use workly_core::reading::ProcessUse;
-use workly_core::wire::SwitchStrategy;
+use workly_core::switch_plan::SwitchStrategy;
 use workly_engine::protocol::{Command, Reply};
 use workly_engine::worker::{CallEvent, Worker};
 

@@ -25,9 +25,10 @@ use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use workly_core::problem::Problem;
 use workly_core::profile::Profile;
-use workly_core::wire::{AnswerEvent, AnswerRequest, ModelSnapshot};
-use workly_core::wire_monitor::DecisionEntry;
 pub use workly_engine::worker::Patience;
+use workly_wire::answer::{AnswerEvent, AnswerRequest};
+use workly_wire::model::ModelSnapshot;
+use workly_wire::monitor::DecisionEntry;
 
 use crate::bring_up::{Progress, Site};
 use crate::experience::Experience;

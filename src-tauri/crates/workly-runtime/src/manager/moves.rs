@@ -5,8 +5,8 @@ use std::time::Instant;
 use workly_core::crash_budget::Place;
 use workly_core::policy::{self, ProfilePlan};
 use workly_core::profile::{Profile, ProfileChoice};
+use workly_core::switch_plan::SwitchStrategy;
 use workly_core::switch_plan::{Situation, strategy};
-use workly_core::wire::SwitchStrategy;
 use workly_engine::protocol::UnfinishedAnswer;
 
 use super::handover::{Handover, Left, Parked, Reason, Released, Saved, StateFolder};

@@ -1,8 +1,9 @@
 //! What others see of the manager: a snapshot, made anew after everything that happens.
 
 use workly_core::profile::Profile;
-use workly_core::wire::{ModelSnapshot, ModelState, SwitchStrategy};
-use workly_core::wire_monitor::DecisionEntry;
+use workly_core::switch_plan::SwitchStrategy;
+use workly_wire::model::{ModelSnapshot, ModelState};
+use workly_wire::monitor::DecisionEntry;
 
 use super::handover::Reason;
 use super::task::Task;

@@ -7,7 +7,7 @@ use workly_core::crash_budget::{CrashBudget, Place, Verdict};
 use workly_core::policy::Fault;
 use workly_core::problem::{Problem, ProblemCode};
 use workly_core::profile::{Profile, ProfileChoice};
-use workly_core::wire::SwitchStrategy;
+use workly_core::switch_plan::SwitchStrategy;
 use workly_engine::end::{EndKind, WorkerEnd};
 
 use super::handover::{Reason, Released};

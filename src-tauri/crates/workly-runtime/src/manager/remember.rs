@@ -2,7 +2,7 @@
 
 use workly_core::model::KvType;
 use workly_core::profile::Profile;
-use workly_core::wire::AnswerStats;
+use workly_wire::answer::AnswerStats;
 
 use super::task::Task;
 use crate::experience::{Key, Known};

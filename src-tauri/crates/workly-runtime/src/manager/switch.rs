@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use workly_core::policy::ProfilePlan;
 use workly_core::profile::Profile;
-use workly_core::wire::SwitchStrategy;
+use workly_core::switch_plan::SwitchStrategy;
 
 use super::handover::{Reason, StateFolder};
 use crate::bring_up::{Running, Setback};

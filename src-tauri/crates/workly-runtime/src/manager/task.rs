@@ -14,11 +14,12 @@ use workly_core::crash_budget::CrashBudget;
 use workly_core::problem::{Problem, ProblemCode};
 use workly_core::profile::Profile;
 use workly_core::reading::ProcessUse;
-use workly_core::wire::{ModelSnapshot, SwitchStrategy};
-use workly_core::wire_monitor::DecisionEntry;
+use workly_core::switch_plan::SwitchStrategy;
 use workly_engine::end::WorkerEnd;
 use workly_engine::protocol::{Command, Reply, ResumeRequest};
 use workly_engine::worker::{Call, CallEvent, Worker};
+use workly_wire::model::ModelSnapshot;
+use workly_wire::monitor::DecisionEntry;
 
 use super::answer::Answer;
 use super::carry::Carrying;

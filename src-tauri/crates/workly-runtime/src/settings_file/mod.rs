@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 use workly_core::settings::{SettingFault, Settings};
-use workly_core::wire_settings::SettingsNotice;
+use workly_wire::settings::SettingsNotice;
 
 pub use text::to_text;
 pub use watch::SettingsWatch;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use reqwest::StatusCode;
 use reqwest::header::{self, HeaderMap};
 use workly_core::problem::Problem;
-use workly_core::wire_models::HashSource;
+use workly_wire::models::HashSource;
 
 use super::names;
 use super::problems;

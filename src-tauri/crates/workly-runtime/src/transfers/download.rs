@@ -9,7 +9,7 @@ use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
 use tokio::task;
 use url::Url;
 use workly_core::problem::{Problem, ProblemCode};
-use workly_core::wire_models::{HashSource, TransferState};
+use workly_wire::models::{HashSource, TransferState};
 
 use super::answer::{Verdict, judge};
 use super::check;

@@ -9,7 +9,7 @@ use tempfile::TempPath;
 use tokio::sync::watch;
 use tokio::task;
 use workly_core::problem::{Problem, ProblemCode};
-use workly_core::wire_models::{HashSource, TransferKind, TransferState};
+use workly_wire::models::{HashSource, TransferKind, TransferState};
 
 use super::check;
 use super::host::SharedHosts;

@@ -27,7 +27,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use url::Url;
 use workly_core::problem::{Problem, ProblemCode};
-use workly_core::wire_models::{CatalogueModel, HashSource, Transfer, TransferKind};
+use workly_wire::models::{CatalogueModel, HashSource, Transfer, TransferKind};
 
 pub(crate) use names::is_sha256;
 pub use options::{FreeSpace, Options};

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sysinfo::System;
 use workly_core::problem::{Problem, ProblemCode};
-use workly_core::wire_models::{HashSource, TransferKind};
+use workly_wire::models::{HashSource, TransferKind};
 
 use super::names;
 use crate::whole_file;

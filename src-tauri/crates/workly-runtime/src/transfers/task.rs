@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{self, JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 use workly_core::problem::{Problem, ProblemCode};
-use workly_core::wire_models::{Transfer, TransferState};
+use workly_wire::models::{Transfer, TransferState};
 
 use super::host::SharedHosts;
 use super::job::{End, Job, Live, Stop};

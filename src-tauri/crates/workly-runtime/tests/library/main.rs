@@ -11,12 +11,13 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::time::timeout;
+use workly_core::fit::FitVerdict;
 use workly_core::model::ContextSize;
 use workly_core::problem::ProblemCode;
 use workly_core::settings::Settings;
-use workly_core::wire_models::{FitVerdict, LibraryModel, LibrarySnapshot, ModelSource};
 use workly_gguf::{Kind, TensorType, Value, Writer};
 use workly_runtime::library::{self, CardNow, Library, LibraryPlaces, Surroundings, System};
+use workly_wire::models::{LibraryModel, LibrarySnapshot, ModelSource};
 
 /// A machine of its own: a home, a data folder.
 struct Machine {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use workly_core::wire_models::{HashSource, TransferKind};
+use workly_wire::models::{HashSource, TransferKind};
 
 use super::file_server::{Body, Reply, Server, model};
 use super::*;

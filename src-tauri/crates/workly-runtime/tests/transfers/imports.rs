@@ -1,6 +1,6 @@
 //! Files of this machine.
 
-use workly_core::wire_models::{HashSource, TransferKind};
+use workly_wire::models::{HashSource, TransferKind};
 
 use super::file_server::model;
 use super::*;

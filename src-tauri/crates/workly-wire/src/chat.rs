@@ -4,11 +4,11 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::{Config, TS};
 
-use crate::chat::Role;
-use crate::problem::{Problem, ProblemCode};
-use crate::profile::Profile;
-use crate::sampling::Sampling;
-use crate::wire::{AnswerEvent, AnswerStats, AnswerSwitch};
+use crate::answer::{AnswerEvent, AnswerStats, AnswerSwitch};
+use workly_core::chat::Role;
+use workly_core::problem::{Problem, ProblemCode};
+use workly_core::profile::Profile;
+use workly_core::sampling::Sampling;
 
 /// Name of the event that carries a [`ConversationSummary`] after each change of a conversation: its title, its time,
 /// whether an answer is being written.

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::{Config, TS};
 
-use crate::problem::Problem;
-use crate::profile::Profile;
+use workly_core::fit::{FitVerdict, ModelFit, ProfileFit};
+use workly_core::problem::Problem;
 
 /// Name of the event that carries a [`LibrarySnapshot`] after each change of the library.
 pub const LIBRARY_CHANGED: &str = "library-changed";
@@ -61,57 +61,6 @@ pub enum ModelSource {
     Jan,
     /// The Hugging Face cache.
     HuggingFace,
-}
-
-/// In one word, how a model fits this machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(rename_all = "snake_case")]
-pub enum FitVerdict {
-    /// All layers go on the card.
-    AllOnGpu,
-    /// Some layers go on the card.
-    PartOnGpu,
-    /// It runs on the CPU.
-    CpuOnly,
-    /// It needs more memory than this machine has free.
-    TooLarge,
-}
-
-/// What one profile would take.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
-pub struct ProfileFit {
-    /// The profile.
-    pub profile: Profile,
-    /// Layers on the card, the output layer counted as one.
-    pub gpu_layers: u32,
-    /// Bytes of VRAM.
-    #[ts(type = "number")]
-    pub footprint_bytes: u64,
-    /// VRAM in use by everyone with the model placed so, percent; none without a card.
-    pub projected_percent: Option<f64>,
-    /// Tokens per second measured in this profile on this machine; none before that.
-    pub tokens_per_second: Option<f64>,
-}
-
-/// Whether and how a model fits this machine now.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
-pub struct ModelFit {
-    /// In one word.
-    pub verdict: FitVerdict,
-    /// Tokens of context it holds for.
-    pub context_tokens: u32,
-    /// Layers of the model, the output layer counted as one.
-    pub model_layers: u32,
-    /// Bytes of RAM it takes in `cpu_fallback`.
-    #[ts(type = "number")]
-    pub memory_bytes: u64,
-    /// Bytes of RAM that can be had now; none where the system does not say.
-    #[ts(type = "number | null")]
-    pub memory_available_bytes: Option<u64>,
-    /// `performance`, `balanced` and `cpu_fallback`, in this order.
-    pub profiles: Vec<ProfileFit>,
-    /// Whether the footprints come from llama.cpp's own dry run; otherwise they are estimated from the header.
-    pub is_exact: bool,
 }
 
 /// A model on this machine.

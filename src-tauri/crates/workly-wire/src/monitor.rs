@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::{Config, TS};
 
-use crate::policy::{GpuState, Reason};
-use crate::profile::Profile;
-use crate::reading::ProcessUse;
-use crate::thresholds::Thresholds;
-use crate::wire::SwitchStrategy;
+use workly_core::policy::{GpuState, Reason};
+use workly_core::profile::Profile;
+use workly_core::reading::ProcessUse;
+use workly_core::switch_plan::SwitchStrategy;
+use workly_core::thresholds::Thresholds;
 
 /// A card there is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]

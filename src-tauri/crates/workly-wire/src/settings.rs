@@ -5,10 +5,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use ts_rs::{Config, TS};
 
-use crate::policy::Reason;
-use crate::profile::ProfileChoice;
-use crate::settings::{OverrideWish, Settings, Standby};
-use crate::thresholds::Thresholds;
+use workly_core::policy::Reason;
+use workly_core::profile::ProfileChoice;
+use workly_core::settings::{OverrideWish, Settings, Standby};
+use workly_core::thresholds::Thresholds;
 
 /// Name of the event that carries a [`SettingsSnapshot`] after each change, from the window or from outside.
 pub const SETTINGS_CHANGED: &str = "settings-changed";

@@ -1,0 +1,78 @@
+//! The model manager, as the window and the terminal see it.
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+use workly_core::model::ModelInfo;
+use workly_core::policy::LayerPlan;
+use workly_core::problem::Problem;
+use workly_core::profile::{Profile, ProfileChoice};
+use workly_core::settings::OverrideWish;
+use workly_core::switch_plan::SwitchStrategy;
+
+/// Name of the event that carries a [`ModelSnapshot`] after each change.
+pub const MODEL_CHANGED: &str = "model-changed";
+
+/// What the model manager is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelState {
+    /// No model is loaded.
+    #[default]
+    Stopped,
+    /// A worker starts and reads the model.
+    Loading,
+    /// Waiting for a message.
+    Ready,
+    /// An answer is being written.
+    Generating,
+    /// The model moves to another profile; an answer being written goes on meanwhile.
+    Switching,
+    /// The model could not be loaded; the next message tries again.
+    Failed,
+}
+
+/// The model manager at one moment.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, TS)]
+pub struct ModelSnapshot {
+    /// What it is doing.
+    pub state: ModelState,
+    /// How much of the model is read, 0 to 1, while it loads.
+    pub load_fraction: Option<f32>,
+    /// The model, once loaded.
+    pub model: Option<ModelInfo>,
+    /// The profile the model runs in.
+    pub profile: Option<Profile>,
+    /// The profile that the model is on its way to.
+    pub switching_to: Option<Profile>,
+    /// How the present switch is carried out, or the last one was.
+    pub strategy: Option<SwitchStrategy>,
+    /// Why the model is where it is: the sentence of the last decision.
+    pub why: Option<String>,
+    /// What each profile would place on the card now, once that is known.
+    pub plan: Option<LayerPlan>,
+    /// The profile choice in force.
+    pub choice: ProfileChoice,
+    /// Whether Workly may switch by itself.
+    pub auto_switching: bool,
+    /// What the user asked for, for a while.
+    pub override_kind: Option<OverrideWish>,
+    /// Whether a CPU worker is ready to take over.
+    pub standby_ready: bool,
+    /// Tokens per second of the last or current answer, prompt excluded.
+    pub tokens_per_second: Option<f64>,
+    /// Something the user should know although it works: the GPU asked for is missing, say.
+    pub notice: Option<String>,
+    /// Why it failed.
+    pub problem: Option<Problem>,
+    /// Process of the worker, for diagnostics.
+    pub worker_pid: Option<u32>,
+}
+
+/// All the window needs to draw itself for the first time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+pub struct AppSnapshot {
+    /// Version of Workly.
+    pub version: String,
+    /// The model manager.
+    pub model: ModelSnapshot,
+}

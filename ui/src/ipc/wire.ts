@@ -137,6 +137,144 @@ gpu_device: string | null,
  */
 threads: number, };
 
+export type Reason = "overload" | "stress" | "fault" | "crash" | "recovered" | "replan" | "override" | "choice" | "gpu_gone" | "start" | "table";
+
+export type Numbers = { 
+/**
+ * VRAM in use by everyone.
+ */
+vram_percent: number | null, 
+/**
+ * Utilization of the whole card, Workly's own included.
+ */
+gpu_percent: number | null, 
+/**
+ * VRAM in use by others.
+ */
+external_vram_percent: number | null, 
+/**
+ * Utilization by others.
+ */
+external_gpu_percent: number | null, };
+
+export type ProcessUse = { 
+/**
+ * Process id.
+ */
+pid: number, 
+/**
+ * Name of its program, where it can be read.
+ */
+name: string | null, 
+/**
+ * VRAM it uses, bytes, where the driver says.
+ */
+vram_bytes: number | null, };
+
+export type WorkerFaultKind = "killed" | "crashed" | "left" | "out_of_memory" | "bad_model" | "protocol" | "unresponsive" | "not_started" | "not_computed";
+
+export type WorkerFault = { 
+/**
+ * Which kind of end.
+ */
+kind: WorkerFaultKind, 
+/**
+ * The signal that ended it, on Unix.
+ */
+signal: number | null, 
+/**
+ * Its exit code, where it ended by itself.
+ */
+exit_code: number | null, };
+
+export type Why = { "code": "policy", 
+/**
+ * Which of its rules.
+ */
+reason: Reason, 
+/**
+ * The profile that was left.
+ */
+from: Profile, 
+/**
+ * The profile that was taken.
+ */
+to: Profile, 
+/**
+ * What was known.
+ */
+numbers: Numbers, 
+/**
+ * The programs on the card that caused it, where that was asked.
+ */
+culprits: Array<ProcessUse>, } | { "code": "asked", 
+/**
+ * After so many tokens of an answer.
+ */
+after_token: number | null, } | { "code": "worker", 
+/**
+ * What happened to it.
+ */
+fault: WorkerFault, } | { "code": "text", 
+/**
+ * The words, in English.
+ */
+text: string, };
+
+export type Notice = { "code": "no_room", 
+/**
+ * The profile that was chosen.
+ */
+wanted: Profile, } | { "code": "no_room_at_start", 
+/**
+ * The profile that was chosen.
+ */
+wanted: Profile, } | { "code": "not_taken", 
+/**
+ * The profile.
+ */
+wanted: Profile, 
+/**
+ * Why.
+ */
+problem: Problem, } | { "code": "cpu_refused", 
+/**
+ * Why.
+ */
+problem: Problem, } | { "code": "crashed_too_often" } | { "code": "card_refused", 
+/**
+ * Name of the card.
+ */
+card: string, } | { "code": "gpu_unusable", 
+/**
+ * What happened to the worker.
+ */
+fault: WorkerFault, } | { "code": "no_gpu", 
+/**
+ * The profile.
+ */
+wanted: Profile, } | { "code": "came_back", 
+/**
+ * The profile of that load.
+ */
+wanted: Profile, 
+/**
+ * The profile that is taken.
+ */
+taken: Profile, } | { "code": "low_memory", 
+/**
+ * Bytes that it needs.
+ */
+needed_bytes: number, 
+/**
+ * Bytes that are free.
+ */
+available_bytes: number, } | { "code": "worker_held", 
+/**
+ * Its process.
+ */
+process_id: number, };
+
 export type ModelState = "stopped" | "loading" | "ready" | "generating" | "switching" | "failed";
 
 export type ModelSnapshot = { 
@@ -144,6 +282,10 @@ export type ModelSnapshot = {
  * What it is doing.
  */
 state: ModelState, 
+/**
+ * Whether an answer is being written, or waits for a worker to be written on.
+ */
+answering: boolean, 
 /**
  * How much of the model is read, 0 to 1, while it loads.
  */
@@ -165,9 +307,9 @@ switching_to: Profile | null,
  */
 strategy: SwitchStrategy | null, 
 /**
- * Why the model is where it is: the sentence of the last decision.
+ * Why the model is where it is; none before its first move.
  */
-why: string | null, 
+why: Why | null, 
 /**
  * What each profile would place on the card now, once that is known.
  */
@@ -193,9 +335,9 @@ standby_ready: boolean,
  */
 tokens_per_second: number | null, 
 /**
- * Something the user should know although it works: the GPU asked for is missing, say.
+ * What the user should know although it works: the GPU asked for is missing, say.
  */
-notice: string | null, 
+notices: Array<Notice>, 
 /**
  * Why it failed.
  */
@@ -279,7 +421,7 @@ to: Profile,
 /**
  * Why.
  */
-reason: string, 
+why: Why, 
 /**
  * How the answer got there.
  */
@@ -337,11 +479,7 @@ text: string,
 /**
  * The profile that computed it.
  */
-profile: Profile, } | { "type": "silent", 
-/**
- * What happens and what to do.
- */
-message: string, } | { "type": "resumed" } | { "type": "switched" } & AnswerSwitch | { "type": "done" } & AnswerStats | { "type": "failed" } & Problem;
+profile: Profile, } | { "type": "silent" } | { "type": "resumed" } | { "type": "switched" } & AnswerSwitch | { "type": "done" } & AnswerStats | { "type": "failed" } & Problem;
 
 export type ConversationSummary = { 
 /**
@@ -601,36 +739,6 @@ event: AnswerEvent, } | { "type": "switched",
  */
 placed: PlacedSwitch, };
 
-export type SwitchEntry = { 
-/**
- * When, milliseconds since 1970 (UTC).
- */
-at_ms: number, 
-/**
- * The profile before.
- */
-from: Profile, 
-/**
- * The profile after.
- */
-to: Profile, 
-/**
- * Why, as a sentence with its numbers.
- */
-reason: string, 
-/**
- * Why, as a code; empty where it has none.
- */
-code: string, 
-/**
- * How it was carried out, in the wire's words; none where no answer moved.
- */
-strategy: string | null, 
-/**
- * Milliseconds without a token, where an answer moved.
- */
-gap_ms: number | null, };
-
 export type Standby = "auto" | "on" | "off";
 
 export type Thresholds = { 
@@ -654,8 +762,6 @@ stressed_gpu_percent: number,
  * Below it the GPU counts as calm, percent of utilization.
  */
 optimal_gpu_percent: number, };
-
-export type Reason = "overload" | "stress" | "fault" | "crash" | "recovered" | "replan" | "override" | "choice" | "gpu_gone" | "start" | "table";
 
 export type AiSettings = { gpu_profile: ProfileChoice, auto_switching_enabled: boolean, balanced_gpu_layers: number, context_tokens: number, model: string | null, standby: Standby, gpu_device: string, cpu_threads: "auto" | number, };
 
@@ -770,20 +876,6 @@ reasons: Array<ReasonCount>,
 for_this_model: boolean, };
 
 export type GpuState = "overloaded" | "stressed" | "optimal" | "moderate";
-
-export type ProcessUse = { 
-/**
- * Process id.
- */
-pid: number, 
-/**
- * Name of its program, where it can be read.
- */
-name: string | null, 
-/**
- * VRAM it uses, bytes, where the driver says.
- */
-vram_bytes: number | null, };
 
 export type GpuCard = { 
 /**
@@ -909,13 +1001,9 @@ from: Profile | null,
  */
 to: Profile, 
 /**
- * Why, where it is known as more than a sentence.
+ * Why; none at the start.
  */
-reason: Reason | null, 
-/**
- * Why, with the numbers and the culprits, in English.
- */
-sentence: string | null, 
+why: Why | null, 
 /**
  * How it was carried out.
  */

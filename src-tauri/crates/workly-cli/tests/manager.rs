@@ -13,6 +13,7 @@ use support::{PROGRAM, gemma, model};
 use workly_core::chat::{Message, Role};
 use workly_core::device::DeviceWish;
 use workly_core::model::ContextSize;
+use workly_core::policy::Reason;
 use workly_core::profile::{Profile, ProfileChoice};
 use workly_core::sampling::Sampling;
 use workly_core::settings::{OverrideSetting, OverrideWish};
@@ -194,7 +195,7 @@ async fn a_choice_acts_at_once_and_unloading_ends_every_worker() {
     snapshots.wait_for(|snapshot| snapshot.profile == Some(Profile::CpuFallback)).await.unwrap();
     support::wait_for("the GPU worker to go", || (!support::is_alive(worker)).then_some(()));
     let moved = snapshots.borrow().clone();
-    assert!(moved.why.unwrap().contains("as chosen"), "the sentence says why");
+    assert_eq!(moved.why.unwrap().reason(), Some(Reason::Choice));
 
     manager.unload();
     snapshots.wait_for(|snapshot| snapshot.state == ModelState::Stopped).await.unwrap();

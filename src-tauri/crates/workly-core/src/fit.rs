@@ -10,6 +10,7 @@ use crate::layer_plan::{Footprint, FootprintTable, Limits, Room, solve};
 use crate::model::{ContextSize, KvType};
 use crate::policy::LayerPlan;
 use crate::profile::Profile;
+use crate::why::Notice;
 
 /// Tokens that llama.cpp computes at once, as workers set it up.
 const BATCH_TOKENS: u64 = 512;
@@ -241,16 +242,10 @@ pub fn fits_in_memory(needed: u64, available: Option<u64>) -> bool {
     available.is_none_or(|available| needed.saturating_add(RESERVE) <= available)
 }
 
-/// What the user is told before a model is loaded that will not fit in RAM; `None` where it fits.
-pub fn memory_warning(needed: u64, available: Option<u64>) -> Option<String> {
-    let available = available.filter(|available| !fits_in_memory(needed, Some(*available)))?;
-    let gigabytes = |bytes: u64| format!("{:.1} GB", bytes as f64 / 1e9);
-    Some(format!(
-        "This model needs about {} of memory and {} are free: the machine may become very slow. Close other programs, or \
-         choose a smaller model.",
-        gigabytes(needed),
-        gigabytes(available)
-    ))
+/// What the user should know before a model is loaded that will not fit in RAM; `None` where it fits. Bytes.
+pub fn memory_warning(needed_bytes: u64, available: Option<u64>) -> Option<Notice> {
+    let available_bytes = available.filter(|available| !fits_in_memory(needed_bytes, Some(*available)))?;
+    Some(Notice::LowMemory { needed_bytes, available_bytes })
 }
 
 #[cfg(test)]
@@ -349,8 +344,9 @@ mod tests {
 
     #[test]
     fn a_load_that_will_not_fit_is_warned_of_with_both_figures() {
-        let warning = memory_warning(8_000_000_000, Some(5_000_000_000)).unwrap();
-        assert!(warning.contains("8.0 GB") && warning.contains("5.0 GB"), "{warning}");
+        let warning = memory_warning(8_000_000_000, Some(5_000_000_000));
+        let both = Notice::LowMemory { needed_bytes: 8_000_000_000, available_bytes: 5_000_000_000 };
+        assert_eq!(warning, Some(both));
         assert_eq!(memory_warning(8_000_000_000, Some(9_000_000_000)), None);
         assert_eq!(memory_warning(u64::MAX, None), None, "a system that does not say is not second-guessed");
     }

@@ -23,3 +23,4 @@ pub mod simulate;
 pub mod switch_plan;
 pub mod text;
 pub mod thresholds;
+pub mod why;

@@ -9,7 +9,8 @@ use workly_core::policy::{self, OverrideKind, ProfilePlan};
 use workly_core::problem::{Problem, ProblemCode};
 use workly_core::profile::{Profile, ProfileChoice};
 use workly_core::reading::Reading;
-use workly_engine::end::WorkerEnd;
+use workly_core::why::{Notice, WorkerFault, WorkerFaultKind};
+use workly_engine::end::{EndKind, WorkerEnd};
 use workly_engine::protocol::{Command, LoadRequest, Reply};
 use workly_engine::worker::{CallEvent, Worker};
 use workly_gpu::{Sysfs, is_same};
@@ -74,7 +75,7 @@ pub(crate) struct Progress {
     /// The profile that is loaded for.
     pub(crate) profile: Option<Profile>,
     /// What the user should know before the load is done: that there is too little memory.
-    pub(crate) warning: Option<String>,
+    pub(crate) warning: Option<Notice>,
 }
 
 /// The card sleeps, or is not wanted.
@@ -101,7 +102,7 @@ pub(crate) struct First {
     /// The highest profile that is tried from now on; a load above it never ended.
     pub(crate) ceiling: Option<Profile>,
     /// What the user should know although it works.
-    pub(crate) notice: Option<String>,
+    pub(crate) notices: Vec<Notice>,
     /// Why it is not on the GPU although that was tried.
     pub(crate) fell_back: Option<Setback>,
 }
@@ -152,7 +153,7 @@ impl Site {
     /// Brings the model up in the best profile there is, in a lower one than asked for where there is no GPU or not
     /// enough memory on it. Dropping the future ends what was started.
     pub(crate) async fn first(self) -> Result<First, Setback> {
-        let (mut card, mut before, mut notice, mut fell_back) = (None, None, None, None);
+        let (mut card, mut before, mut notices, mut fell_back) = (None, None, Vec::new(), None);
         self.progress.send_replace(Progress::default());
         let store = self.experience.clone();
         let path = self.settings.path.clone();
@@ -164,22 +165,19 @@ impl Site {
                 Ok((worker, sized)) => {
                     let reading = self.match_card(reading, &sized).await;
                     let (profile, plan, why) = self.choose(&sized, &reading, ceiling);
-                    (before, notice) = (Some(reading), why);
+                    (before, notices) = (Some(reading), why.into_iter().collect());
                     if profile.uses_gpu() {
                         let device = Some(sized.device.name.clone());
                         let warning = self.warn_of_memory(plan.layers).await;
                         match self.clone().load(worker, profile, plan, device, self.threads()).await {
                             Ok(running) => {
                                 let card = Some(sized);
-                                let notice = both(notice, warning);
-                                return Ok(First { running, card, before, ceiling, notice, fell_back });
+                                notices.extend(warning);
+                                return Ok(First { running, card, before, ceiling, notices, fell_back });
                             }
                             Err(setback) if setback.is_about_the_place() => {
                                 tracing::warn!(problem = ?setback.problem(), "the model was not loaded on the GPU");
-                                notice = Some(format!(
-                                    "{} would not hold the model: it runs on the CPU.",
-                                    sized.device.description
-                                ));
+                                notices = vec![Notice::CardRefused { card: sized.device.description.clone() }];
                                 fell_back = Some(setback);
                             }
                             Err(setback) => return Err(setback),
@@ -187,9 +185,9 @@ impl Site {
                     }
                     card = Some(sized);
                 }
-                Err(Unsized::NoGpu) => notice = self.missing_gpu(),
+                Err(Unsized::NoGpu) => notices.extend(self.missing_gpu()),
                 // A driver that brings a worker down is no driver to use.
-                Err(Unsized::Died(end)) => notice = Some(format!("The GPU cannot be used: {}.", end.what)),
+                Err(Unsized::Died(end)) => notices.push(Notice::GpuUnusable { fault: told(&end) }),
                 Err(Unsized::Refused(problem)) if Setback::Refused(problem.clone()).is_about_the_place() => {
                     tracing::warn!(?problem, "the model was not sized up");
                 }
@@ -199,12 +197,12 @@ impl Site {
         let threads = self.threads();
         let warning = self.warn_of_memory(0).await;
         let running = self.on_cpu(threads).await?;
-        let notice = both(notice, warning);
-        Ok(First { running, card, before, ceiling, notice, fell_back })
+        notices.extend(warning);
+        Ok(First { running, card, before, ceiling, notices, fell_back })
     }
 
     /// Warns of a load that will not fit in RAM, while it is under way; it is the user's machine, so it is not refused.
-    async fn warn_of_memory(&self, gpu_layers: u32) -> Option<String> {
+    async fn warn_of_memory(&self, gpu_layers: u32) -> Option<Notice> {
         let (path, context) = (self.settings.path.clone(), self.settings.context);
         let look = move || library::warn_before_load(&path, context, gpu_layers);
         let warning = tokio::task::spawn_blocking(look).await.ok().flatten();
@@ -260,29 +258,27 @@ impl Site {
         card: &Card,
         reading: &Reading,
         ceiling: Option<Profile>,
-    ) -> (Profile, ProfilePlan, Option<String>) {
+    ) -> (Profile, ProfilePlan, Option<Notice>) {
         let settings = &self.settings;
         let plans = card.plans(settings, &Circumstances::before_load(reading, card.correction()));
         let profile = policy::start(Some(reading), Some(&plans), &settings.policy(0, unix_ms() / 1_000));
         let (profile, notice) = match (settings.profile, ceiling) {
-            _ if card.known.cpu_only && profile.uses_gpu() => (Profile::CpuFallback, Some(CPU_ONLY.to_owned())),
+            _ if card.known.cpu_only && profile.uses_gpu() => (Profile::CpuFallback, Some(Notice::CrashedTooOften)),
             (_, Some(ceiling)) if profile > ceiling => {
                 let taken = if plans.of(ceiling).layers > 0 { ceiling } else { Profile::CpuFallback };
-                (taken, Some(came_back(profile, taken)))
+                (taken, Some(Notice::CameBack { wanted: profile, taken }))
             }
-            (ProfileChoice::Fixed(wanted), _) if wanted != profile => {
-                (profile, Some(format!("There is no room on the GPU for {wanted}: the model runs on the CPU.")))
-            }
+            (ProfileChoice::Fixed(wanted), _) if wanted != profile => (profile, Some(Notice::NoRoomAtStart { wanted })),
             _ => (profile, None),
         };
         (profile, plans.of(profile), notice)
     }
 
-    fn missing_gpu(&self) -> Option<String> {
+    fn missing_gpu(&self) -> Option<Notice> {
         let wanted = self.settings.profile;
         match wanted {
             ProfileChoice::Auto => None,
-            ProfileChoice::Fixed(wanted) => Some(no_gpu(wanted).message),
+            ProfileChoice::Fixed(wanted) => Some(Notice::NoGpu { wanted }),
         }
     }
 
@@ -325,18 +321,6 @@ impl Site {
     }
 }
 
-/// Two things that the user should know, or one.
-fn both(first: Option<String>, second: Option<String>) -> Option<String> {
-    match (first, second) {
-        (Some(first), Some(second)) => Some(format!("{first} {second}")),
-        (first, second) => first.or(second),
-    }
-}
-
-/// What the user is told of a model that crashed too often on the GPU.
-pub(crate) const CPU_ONLY: &str = "The model crashed on the GPU too often with this driver: it stays on the CPU until \
-                                   you choose a GPU profile again.";
-
 fn no_gpu(wanted: Profile) -> Problem {
     Problem::new(
         ProblemCode::LoadFailed,
@@ -351,17 +335,26 @@ fn no_room(wanted: Profile) -> Problem {
     )
 }
 
-fn came_back(wanted: Profile, taken: Profile) -> String {
-    format!(
-        "The last load in {wanted} never ended, so the model starts in {taken}. Choose the profile again to try it anew."
-    )
-}
-
 const fn lower(profile: Profile) -> Profile {
     match profile {
         Profile::Performance => Profile::Balanced,
         Profile::Balanced | Profile::CpuFallback => Profile::CpuFallback,
     }
+}
+
+/// The end of a worker, as it is told.
+pub(crate) const fn told(end: &WorkerEnd) -> WorkerFault {
+    let kind = match end.kind {
+        EndKind::Clean => WorkerFaultKind::Left,
+        EndKind::Killed => WorkerFaultKind::Killed,
+        EndKind::Aborted => WorkerFaultKind::Crashed,
+        EndKind::OutOfMemory => WorkerFaultKind::OutOfMemory,
+        EndKind::BadModel => WorkerFaultKind::BadModel,
+        EndKind::Protocol => WorkerFaultKind::Protocol,
+        EndKind::Unresponsive => WorkerFaultKind::Unresponsive,
+        EndKind::NotStarted => WorkerFaultKind::NotStarted,
+    };
+    WorkerFault { kind, signal: end.exit.signal, exit_code: end.exit.code }
 }
 
 pub(crate) fn unexpected(reply: &Reply) -> Problem {

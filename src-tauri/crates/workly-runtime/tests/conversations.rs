@@ -13,9 +13,12 @@ use workly_core::answer::StopReason;
 use workly_core::chat::{Message, Role};
 use workly_core::problem::ProblemCode;
 use workly_core::profile::Profile;
+use workly_core::switch_plan::SwitchStrategy;
+use workly_core::why::Why;
 use workly_runtime::conversations::{AnswerSource, Chats, Conversations, Model, Opened, now_ms, open};
 use workly_wire::answer::{AnswerEvent, AnswerRequest, AnswerStats};
-use workly_wire::chat::{Asked, ChatEvent, ConversationSettings, ExportFormat, ExportWords, MessageState, SwitchEntry};
+use workly_wire::chat::{Asked, ChatEvent, ConversationSettings, ExportFormat, ExportWords, MessageState};
+use workly_wire::monitor::DecisionEntry;
 
 /// A model that says what a test tells it to.
 #[derive(Debug, Clone, Default)]
@@ -357,14 +360,12 @@ async fn an_exported_conversation_reads_as_it_was_said() {
 fn the_switch_log_tells_the_newest_first() {
     let folder = tempfile::tempdir().unwrap();
     let mut store = open(Some(folder.path()), now_ms()).store;
-    let entry = |at_ms| SwitchEntry {
-        at_ms,
-        from: Profile::Performance,
+    let entry = |unix_ms| DecisionEntry {
+        unix_ms,
+        from: Some(Profile::Performance),
         to: Profile::Balanced,
-        reason: "stress".to_owned(),
-        code: "VRAM 85 %".to_owned(),
-        strategy: None,
-        gap_ms: Some(12.5),
+        why: Some(Why::Asked { after_token: Some(20) }),
+        strategy: Some(SwitchStrategy::Standby),
     };
     for at_ms in 0..5 {
         store.record_switch(&entry(at_ms)).unwrap();

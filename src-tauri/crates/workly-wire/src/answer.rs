@@ -8,6 +8,7 @@ use workly_core::problem::Problem;
 use workly_core::profile::Profile;
 use workly_core::sampling::Sampling;
 use workly_core::switch_plan::SwitchStrategy;
+use workly_core::why::Why;
 
 /// A request for an answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
@@ -55,7 +56,7 @@ pub struct AnswerSwitch {
     /// The profile that writes from here on.
     pub to: Profile,
     /// Why.
-    pub reason: String,
+    pub why: Why,
     /// How the answer got there.
     pub strategy: SwitchStrategy,
     /// Index of the first token of the new worker.
@@ -98,10 +99,7 @@ pub enum AnswerEvent {
         profile: Profile,
     },
     /// The model process has been silent for a while; it may come back.
-    Silent {
-        /// What happens and what to do.
-        message: String,
-    },
+    Silent,
     /// The model process is back after a silence.
     Resumed,
     /// The answer goes on in another profile.

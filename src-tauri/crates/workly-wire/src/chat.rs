@@ -274,26 +274,6 @@ pub enum ChatEvent {
     },
 }
 
-/// An entry of the switch log.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
-pub struct SwitchEntry {
-    /// When, milliseconds since 1970 (UTC).
-    #[ts(type = "number")]
-    pub at_ms: i64,
-    /// The profile before.
-    pub from: Profile,
-    /// The profile after.
-    pub to: Profile,
-    /// Why, as a sentence with its numbers.
-    pub reason: String,
-    /// Why, as a code; empty where it has none.
-    pub code: String,
-    /// How it was carried out, in the wire's words; none where no answer moved.
-    pub strategy: Option<String>,
-    /// Milliseconds without a token, where an answer moved.
-    pub gap_ms: Option<f64>,
-}
-
 /// TypeScript declarations of these types, in an order that reads.
 pub(crate) fn declarations(config: &Config) -> Vec<String> {
     vec![
@@ -312,7 +292,6 @@ pub(crate) fn declarations(config: &Config) -> Vec<String> {
         Asked::decl(config),
         ExportWords::decl(config),
         ChatEvent::decl(config),
-        SwitchEntry::decl(config),
     ]
 }
 

@@ -11,5 +11,6 @@ pub mod models;
 pub mod monitor;
 pub mod settings;
 mod typescript;
+pub mod words;
 
 pub use typescript::typescript;

@@ -8,6 +8,7 @@ use workly_core::problem::Problem;
 use workly_core::profile::{Profile, ProfileChoice};
 use workly_core::settings::OverrideWish;
 use workly_core::switch_plan::SwitchStrategy;
+use workly_core::why::{Notice, Why};
 
 /// Name of the event that carries a [`ModelSnapshot`] after each change.
 pub const MODEL_CHANGED: &str = "model-changed";
@@ -36,6 +37,8 @@ pub enum ModelState {
 pub struct ModelSnapshot {
     /// What it is doing.
     pub state: ModelState,
+    /// Whether an answer is being written, or waits for a worker to be written on.
+    pub answering: bool,
     /// How much of the model is read, 0 to 1, while it loads.
     pub load_fraction: Option<f32>,
     /// The model, once loaded.
@@ -46,8 +49,8 @@ pub struct ModelSnapshot {
     pub switching_to: Option<Profile>,
     /// How the present switch is carried out, or the last one was.
     pub strategy: Option<SwitchStrategy>,
-    /// Why the model is where it is: the sentence of the last decision.
-    pub why: Option<String>,
+    /// Why the model is where it is; none before its first move.
+    pub why: Option<Why>,
     /// What each profile would place on the card now, once that is known.
     pub plan: Option<LayerPlan>,
     /// The profile choice in force.
@@ -60,8 +63,8 @@ pub struct ModelSnapshot {
     pub standby_ready: bool,
     /// Tokens per second of the last or current answer, prompt excluded.
     pub tokens_per_second: Option<f64>,
-    /// Something the user should know although it works: the GPU asked for is missing, say.
-    pub notice: Option<String>,
+    /// What the user should know although it works: the GPU asked for is missing, say.
+    pub notices: Vec<Notice>,
     /// Why it failed.
     pub problem: Option<Problem>,
     /// Process of the worker, for diagnostics.

@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::{Config, TS};
 
-use workly_core::policy::{GpuState, Reason};
+use workly_core::policy::GpuState;
 use workly_core::profile::Profile;
-use workly_core::reading::ProcessUse;
 use workly_core::switch_plan::SwitchStrategy;
 use workly_core::thresholds::Thresholds;
+use workly_core::why::Why;
 
 /// A card there is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -136,10 +136,8 @@ pub struct DecisionEntry {
     pub from: Option<Profile>,
     /// The profile that was taken.
     pub to: Profile,
-    /// Why, where it is known as more than a sentence.
-    pub reason: Option<Reason>,
-    /// Why, with the numbers and the culprits, in English.
-    pub sentence: Option<String>,
+    /// Why; none at the start.
+    pub why: Option<Why>,
     /// How it was carried out.
     pub strategy: Option<SwitchStrategy>,
 }
@@ -205,7 +203,6 @@ pub struct Demo {
 pub(crate) fn declarations(config: &Config) -> Vec<String> {
     vec![
         GpuState::decl(config),
-        ProcessUse::decl(config),
         GpuCard::decl(config),
         GpuProblemKind::decl(config),
         GpuProblem::decl(config),

@@ -203,7 +203,6 @@ pub(crate) fn declarations(config: &Config) -> Vec<String> {
     vec![
         Standby::decl(config),
         Thresholds::decl(config),
-        Reason::decl(config),
         AiShape::decl(config),
         GpuMonitoringShape::decl(config),
         LibraryShape::decl(config),

@@ -4,12 +4,14 @@ use ts_rs::{Config, TS};
 use workly_core::answer::StopReason;
 use workly_core::chat::{Message, Role};
 use workly_core::model::ModelInfo;
-use workly_core::policy::{LayerPlan, ProfilePlan};
+use workly_core::policy::{LayerPlan, Numbers, ProfilePlan, Reason};
 use workly_core::problem::{Problem, ProblemCode};
 use workly_core::profile::{Profile, ProfileChoice};
+use workly_core::reading::ProcessUse;
 use workly_core::sampling::Sampling;
 use workly_core::settings::OverrideWish;
 use workly_core::switch_plan::SwitchStrategy;
+use workly_core::why::{Notice, Why, WorkerFault, WorkerFaultKind};
 
 use crate::answer::{AnswerEvent, AnswerRequest, AnswerStats, AnswerSwitch};
 use crate::chat::{self, CONVERSATION_CHANGED};
@@ -33,6 +35,13 @@ pub fn typescript() -> String {
         Problem::decl(&config),
         Sampling::decl(&config),
         ModelInfo::decl(&config),
+        Reason::decl(&config),
+        Numbers::decl(&config),
+        ProcessUse::decl(&config),
+        WorkerFaultKind::decl(&config),
+        WorkerFault::decl(&config),
+        Why::decl(&config),
+        Notice::decl(&config),
         ModelState::decl(&config),
         ModelSnapshot::decl(&config),
         AppSnapshot::decl(&config),

@@ -15,6 +15,7 @@ use workly_runtime::monitor::{Monitor, MonitorSettings, Sources};
 use workly_runtime::places;
 use workly_wire::answer::{AnswerEvent, AnswerRequest, AnswerSwitch};
 use workly_wire::model::{ModelSnapshot, ModelState};
+use workly_wire::words::Language;
 
 /// Tokens written in a place before the model leaves it.
 const TOKENS_EACH: u32 = 8;
@@ -62,7 +63,8 @@ pub(crate) async fn measure(settings: ModelSettings, switches: u32, prompt_token
     let loaded = snapshots.borrow_and_update().clone();
     let on_gpu = loaded.profile.is_some_and(Profile::uses_gpu);
     let Some(model) = loaded.model.filter(|_| on_gpu) else {
-        let notice = loaded.notice.unwrap_or_default();
+        let notices: Vec<String> = loaded.notices.iter().map(|notice| Language::English.notice(notice)).collect();
+        let notice = notices.join(" ");
         manager.shut_down().await;
         bail!("there is no GPU to leave: {notice} For a trial in software set GGML_VK_VISIBLE_DEVICES=0");
     };
@@ -135,7 +137,7 @@ impl Measured {
                 }
                 AnswerEvent::Done(_) => return Ok(()),
                 AnswerEvent::Failed(problem) => return Err(problem.into()),
-                AnswerEvent::Silent { .. } | AnswerEvent::Resumed => {}
+                AnswerEvent::Silent | AnswerEvent::Resumed => {}
             }
         }
         bail!("the answer ended without a word")

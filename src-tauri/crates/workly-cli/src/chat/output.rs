@@ -9,6 +9,7 @@ use workly_core::problem::Problem;
 use workly_core::switch_plan::SwitchStrategy;
 use workly_wire::answer::AnswerEvent;
 use workly_wire::model::ModelSnapshot;
+use workly_wire::words::{Language, line};
 
 /// The chat's way out.
 pub(crate) struct Output {
@@ -37,8 +38,8 @@ impl Output {
     /// Says what runs where, once.
     pub(crate) fn loaded(&mut self, snapshot: &ModelSnapshot) {
         self.clear_progress();
-        if let Some(notice) = &snapshot.notice {
-            self.remark(notice);
+        for notice in &snapshot.notices {
+            self.remark(&Language::English.notice(notice));
         }
         let (Some(model), Some(profile)) = (&snapshot.model, snapshot.profile) else { return };
         if model.trained_context_tokens > 0 && model.context_tokens > model.trained_context_tokens {
@@ -83,8 +84,8 @@ impl Output {
                     stdout.flush()
                 }
             }
-            AnswerEvent::Silent { message } => {
-                self.aside(message);
+            AnswerEvent::Silent => {
+                self.aside(Language::English.silent());
                 Ok(())
             }
             AnswerEvent::Resumed => {
@@ -97,7 +98,7 @@ impl Output {
                         "type": "switch",
                         "from": switch.from,
                         "to": switch.to,
-                        "reason": switch.reason,
+                        "reason": line(switch.to, &switch.why),
                         "strategy": switch.strategy,
                         "at_token": switch.at_token,
                         "gap_ms": switch.gap_ms,
@@ -106,7 +107,7 @@ impl Output {
                 }
                 // A script reads of every switch on standard output; what went wrong is told to people as well.
                 if !self.json || switch.strategy == SwitchStrategy::Replay {
-                    self.aside(&switch.reason);
+                    self.aside(&line(switch.to, &switch.why));
                 }
                 Ok(())
             }

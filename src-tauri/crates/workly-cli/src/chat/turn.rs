@@ -8,6 +8,7 @@ use workly_core::chat::{Message, Role};
 use workly_core::problem::{Problem, ProblemCode};
 use workly_core::profile::Profile;
 use workly_core::sampling::Sampling;
+use workly_core::why::Why;
 use workly_runtime::manager::ModelManager;
 use workly_wire::answer::{AnswerEvent, AnswerRequest};
 use workly_wire::model::ModelState;
@@ -118,10 +119,7 @@ impl Conversation {
                 AnswerEvent::Done(stats) if stats.stop == StopReason::Cancelled => break Ended::Interrupted,
                 AnswerEvent::Done(_) => break Ended::Done,
                 AnswerEvent::Failed(problem) => break Ended::Failed(problem),
-                AnswerEvent::Prompt { .. }
-                | AnswerEvent::Silent { .. }
-                | AnswerEvent::Resumed
-                | AnswerEvent::Switched(_) => {}
+                AnswerEvent::Prompt { .. } | AnswerEvent::Silent | AnswerEvent::Resumed | AnswerEvent::Switched(_) => {}
             }
         };
         if text.is_empty() && !matches!(ended, Ended::Done) {
@@ -135,7 +133,7 @@ impl Conversation {
     /// Decides the switches that fall after this many tokens.
     fn switch_after(&self, tokens: u32) {
         for switch in self.options.switches.iter().filter(|switch| switch.tokens == tokens) {
-            self.manager.switch(switch.to, format!("asked for after token {tokens}"));
+            self.manager.switch(switch.to, Why::Asked { after_token: Some(tokens) });
         }
     }
 

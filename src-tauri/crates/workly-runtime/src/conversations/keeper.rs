@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use workly_core::problem::{Problem, ProblemCode};
-use workly_wire::chat::{ChatSnapshot, StoreNotice, SwitchEntry};
+use workly_wire::chat::{ChatSnapshot, StoreNotice};
+use workly_wire::monitor::DecisionEntry;
 
 use super::store::Store;
 use super::{Stored, backup, now_ms, opening};
@@ -101,7 +102,7 @@ impl Conversations {
     }
 
     /// Adds a change of profile to the switch log.
-    pub fn record_switch(&self, entry: SwitchEntry) {
+    pub fn record_switch(&self, entry: DecisionEntry) {
         self.later(move |store| store.record_switch(&entry));
     }
 
@@ -110,7 +111,7 @@ impl Conversations {
     /// # Errors
     ///
     /// When the database cannot be read.
-    pub async fn switches(&self, limit: u32) -> Result<Vec<SwitchEntry>, Problem> {
+    pub async fn switches(&self, limit: u32) -> Result<Vec<DecisionEntry>, Problem> {
         self.with(move |store| store.switches(limit)).await
     }
 }

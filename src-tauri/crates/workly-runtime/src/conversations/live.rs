@@ -82,7 +82,7 @@ impl Live {
                 record.problem = Some(problem.clone());
                 self.message.state = MessageState::Failed;
             }
-            AnswerEvent::Silent { .. } | AnswerEvent::Resumed => {}
+            AnswerEvent::Silent | AnswerEvent::Resumed => {}
         }
         self.tell(&ChatEvent::Answer { event });
     }
@@ -158,7 +158,7 @@ mod tests {
         AnswerEvent::Switched(AnswerSwitch {
             from: Profile::Performance,
             to: Profile::CpuFallback,
-            reason: "overload".to_owned(),
+            why: workly_core::why::Why::Asked { after_token: None },
             strategy: SwitchStrategy::Standby,
             at_token,
             gap_ms: 20.0,

@@ -2,7 +2,9 @@
 
 use rusqlite::params;
 use workly_core::profile::Profile;
-use workly_wire::chat::SwitchEntry;
+use workly_core::switch_plan::SwitchStrategy;
+use workly_core::why::Why;
+use workly_wire::monitor::DecisionEntry;
 
 use super::Stored;
 use super::store::Store;
@@ -11,24 +13,24 @@ use super::store::Store;
 const KEPT: u32 = 20_000;
 
 impl Store {
-    /// Adds a change of profile to the log; the oldest entries give way.
+    /// Adds a change of profile to the log; the oldest entries give way. The first place after a start is no change.
     ///
     /// # Errors
     ///
     /// When it cannot be kept.
-    pub fn record_switch(&mut self, entry: &SwitchEntry) -> Stored<()> {
+    pub fn record_switch(&mut self, entry: &DecisionEntry) -> Stored<()> {
+        let Some(from) = entry.from else { return Ok(()) };
         let transaction = self.connection.transaction()?;
+        let name = |strategy| serde_json::to_value(strategy).ok().and_then(|name| name.as_str().map(str::to_owned));
         transaction.execute(
-            "INSERT INTO switches (at_ms, from_profile, to_profile, reason, code, strategy, gap_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO switches (at_ms, from_profile, to_profile, reason, code, strategy)
+             VALUES (?1, ?2, ?3, ?4, '', ?5)",
             params![
-                entry.at_ms,
-                entry.from.name(),
+                i64::try_from(entry.unix_ms).unwrap_or(i64::MAX),
+                from.name(),
                 entry.to.name(),
-                entry.reason,
-                entry.code,
-                entry.strategy,
-                entry.gap_ms
+                serde_json::to_string(&entry.why)?,
+                entry.strategy.and_then(name),
             ],
         )?;
         let last = transaction.last_insert_rowid();
@@ -41,21 +43,20 @@ impl Store {
     /// # Errors
     ///
     /// When the database cannot be read.
-    pub fn switches(&self, limit: u32) -> Stored<Vec<SwitchEntry>> {
+    pub fn switches(&self, limit: u32) -> Stored<Vec<DecisionEntry>> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT at_ms, from_profile, to_profile, reason, code, strategy, gap_ms FROM switches
-             ORDER BY id DESC LIMIT ?1",
+            "SELECT at_ms, from_profile, to_profile, reason, strategy FROM switches ORDER BY id DESC LIMIT ?1",
         )?;
         let rows = statement.query_map([limit], |row| {
             let profile = |name: String| name.parse().unwrap_or(Profile::CpuFallback);
-            Ok(SwitchEntry {
-                at_ms: row.get(0)?,
-                from: profile(row.get(1)?),
+            let why: String = row.get(3)?;
+            let strategy: Option<String> = row.get(4)?;
+            Ok(DecisionEntry {
+                unix_ms: u64::try_from(row.get::<_, i64>(0)?).unwrap_or_default(),
+                from: Some(profile(row.get(1)?)),
                 to: profile(row.get(2)?),
-                reason: row.get(3)?,
-                code: row.get(4)?,
-                strategy: row.get(5)?,
-                gap_ms: row.get(6)?,
+                why: serde_json::from_str::<Option<Why>>(&why).unwrap_or(None),
+                strategy: strategy.and_then(|name| serde_json::from_value::<SwitchStrategy>(name.into()).ok()),
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)

@@ -177,7 +177,11 @@ pub fn remove_folder(settings: &mut Settings, folder: &str) {
 
 /// What the user should know before this model is loaded with so many layers on the card: that it will not fit in RAM.
 /// `None` where it fits, and where its header cannot be read: then loading it says why.
-pub fn warn_before_load(path: &Path, context: workly_core::model::ContextSize, gpu_layers: u32) -> Option<String> {
+pub fn warn_before_load(
+    path: &Path,
+    context: workly_core::model::ContextSize,
+    gpu_layers: u32,
+) -> Option<workly_core::why::Notice> {
     let shape = inspect(path).ok()?.shape;
     let needed = shape.memory(context, workly_core::model::KvType::default(), gpu_layers);
     workly_core::fit::memory_warning(needed, crate::cpu::memory_to_be_had())

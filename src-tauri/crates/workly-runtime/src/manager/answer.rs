@@ -18,10 +18,6 @@ use workly_wire::answer::{AnswerEvent, AnswerRequest, AnswerStats};
 
 use super::handover::{Handover, Released};
 
-/// What a person reads when the worker goes silent.
-const SILENT_MESSAGE: &str =
-    "The model process is not answering. It is given a few seconds to come back; you can also stop the answer.";
-
 /// An answer asked for, and how far it is.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -220,7 +216,7 @@ impl Answer {
     }
 
     pub(super) fn silent(&self) {
-        self.tell(AnswerEvent::Silent { message: SILENT_MESSAGE.to_owned() });
+        self.tell(AnswerEvent::Silent);
     }
 
     pub(super) fn resumed(&self) {

@@ -8,6 +8,7 @@ use workly_core::policy;
 use workly_core::profile::Profile;
 use workly_core::reading::ProcessUse;
 use workly_core::switch_plan::SwitchStrategy;
+use workly_core::why::Why;
 use workly_engine::protocol::UnfinishedAnswer;
 use workly_wire::answer::AnswerSwitch;
 
@@ -29,11 +30,13 @@ impl StateFolder {
     }
 }
 
-/// Why the model moves, in words.
+/// Why the model moves.
 #[derive(Debug, Clone)]
 pub(super) enum Reason {
     /// Known as it is.
-    Text(String),
+    Known(Why),
+    /// Not known.
+    Unknown,
     /// A decision of the policy; those who caused it are named once the card has told who is on it.
     Decided { switch: policy::Switch, culprits: Option<Vec<ProcessUse>> },
 }
@@ -41,7 +44,7 @@ pub(super) enum Reason {
 impl Reason {
     /// Whether nothing is still to be found out.
     pub(super) const fn is_complete(&self) -> bool {
-        matches!(self, Self::Text(_) | Self::Decided { culprits: Some(_), .. })
+        matches!(self, Self::Known(_) | Self::Unknown | Self::Decided { culprits: Some(_), .. })
     }
 
     /// Names those who caused it.
@@ -51,18 +54,12 @@ impl Reason {
         }
     }
 
-    /// Why, where it is known as more than a sentence.
-    pub(super) const fn code(&self) -> Option<policy::Reason> {
+    /// What is told of it.
+    pub(super) fn why(&self) -> Option<Why> {
         match self {
-            Self::Text(_) => None,
-            Self::Decided { switch, .. } => Some(switch.reason),
-        }
-    }
-
-    pub(super) fn sentence(&self) -> String {
-        match self {
-            Self::Text(text) => text.clone(),
-            Self::Decided { switch, culprits } => switch.sentence(culprits.as_deref().unwrap_or_default()),
+            Self::Known(why) => Some(why.clone()),
+            Self::Unknown => None,
+            Self::Decided { switch, culprits } => Some(Why::decided(switch, culprits.clone().unwrap_or_default())),
         }
     }
 }
@@ -135,7 +132,7 @@ impl Handover {
         Some(AnswerSwitch {
             from: self.left.profile,
             to: self.to,
-            reason: self.reason.sentence(),
+            why: self.reason.why().unwrap_or(Why::Asked { after_token: None }),
             strategy: if carried { self.strategy } else { SwitchStrategy::Replay },
             at_token,
             gap_ms: milliseconds(gap),
@@ -162,7 +159,7 @@ mod tests {
         Handover {
             left: Left { generation: 1, profile: Profile::Performance, released: Released::Pending },
             to: Profile::CpuFallback,
-            reason: Reason::Text("asked for".to_owned()),
+            reason: Reason::Known(Why::Asked { after_token: None }),
             strategy: SwitchStrategy::Standby,
             saved: Some((1_000, 5.0)),
             restored: Some((40, 1.0)),
@@ -197,7 +194,8 @@ mod tests {
         let mut handover = Handover { left, reason, ..handover() };
         assert_eq!(handover.complete(), None);
         handover.reason.blame(&[ProcessUse { pid: 7, name: Some("game".into()), vram_bytes: None }]);
-        assert_eq!(handover.complete().unwrap().reason, "cpu_fallback (game)");
+        let Why::Policy { culprits, .. } = handover.complete().unwrap().why else { panic!("no decision") };
+        assert_eq!(culprits[0].name.as_deref(), Some("game"));
     }
 
     #[test]

@@ -25,6 +25,7 @@ use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use workly_core::problem::Problem;
 use workly_core::profile::Profile;
+use workly_core::why::Why;
 pub use workly_engine::worker::Patience;
 use workly_wire::answer::{AnswerEvent, AnswerRequest};
 use workly_wire::model::ModelSnapshot;
@@ -123,8 +124,8 @@ impl ModelManager {
 
     /// Moves the model to another profile, taking the answer being written along. A switch under way gives way to this
     /// one.
-    pub fn switch(&self, to: Profile, reason: impl Into<String>) {
-        let _ = self.orders.send(Order::Switch { to, reason: reason.into() });
+    pub fn switch(&self, to: Profile, why: impl Into<Why>) {
+        let _ = self.orders.send(Order::Switch { to, why: why.into() });
     }
 
     /// Replaces the settings. A profile choice, auto-switching, an override and thresholds act at once; another model or

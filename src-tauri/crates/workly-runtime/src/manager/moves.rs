@@ -7,6 +7,7 @@ use workly_core::policy::{self, ProfilePlan};
 use workly_core::profile::{Profile, ProfileChoice};
 use workly_core::switch_plan::SwitchStrategy;
 use workly_core::switch_plan::{Situation, strategy};
+use workly_core::why::{Notice, Why};
 use workly_engine::protocol::UnfinishedAnswer;
 
 use super::handover::{Handover, Left, Parked, Reason, Released, Saved, StateFolder};
@@ -24,12 +25,12 @@ impl Task {
     pub(super) fn bring_up(&mut self) {
         match &self.pilot {
             None => {
-                self.notice = None;
+                self.notices.clear();
                 self.first = Some(Box::pin(self.site.clone().first()));
             }
             Some(pilot) => {
                 let to = pilot.state.profile();
-                let reason = self.why.clone().unwrap_or_else(|| Reason::Text(String::new()));
+                let reason = self.why.clone().unwrap_or_else(|| Reason::Unknown);
                 self.begin_anew(to, reason);
             }
         }
@@ -38,7 +39,7 @@ impl Task {
     /// The model is up for the first time, or will not come up.
     pub(super) fn first_up(&mut self, result: Result<First, Setback>) {
         match result {
-            Ok(First { running, card, before, ceiling, notice, fell_back }) => {
+            Ok(First { running, card, before, ceiling, notices, fell_back }) => {
                 let now = self.site.monitor.now_ms();
                 let mut pilot = Pilot::new(running.profile, card, before.as_ref(), now);
                 pilot.ceiling = ceiling;
@@ -47,7 +48,7 @@ impl Task {
                 }
                 self.remembered_crashes(&pilot);
                 self.pilot = Some(pilot);
-                self.notice = notice;
+                self.notices = notices;
                 let at = running.profile;
                 self.place(running);
                 self.last_profile = Some(at);
@@ -68,7 +69,7 @@ impl Task {
     }
 
     /// The user, or a script in the user's name, wants the model elsewhere.
-    pub(super) fn ordered(&mut self, to: Profile, reason: String) {
+    pub(super) fn ordered(&mut self, to: Profile, why: Why) {
         if let ProfileChoice::Fixed(_) = self.site.settings.profile {
             self.site.settings.profile = ProfileChoice::Fixed(to);
         }
@@ -79,7 +80,7 @@ impl Task {
         } else if self.running.is_some() {
             self.call_off();
             if self.switch.is_none() {
-                self.begin_switch(to, Reason::Text(reason), false);
+                self.begin_switch(to, Reason::Known(why), false);
             }
         }
     }
@@ -128,7 +129,7 @@ impl Task {
             return;
         }
         if to.uses_gpu() && plan.layers == 0 && knows_card {
-            self.notice = Some(format!("There is no room on the GPU for {to} now: the model stays where it is."));
+            self.notices = vec![Notice::NoRoom { wanted: to }];
             return;
         }
         let situation = Situation {
@@ -143,7 +144,7 @@ impl Task {
             cpu_worker_ram: self.standby.worker_memory(placed.running.model.size_bytes),
         };
         let strategy = strategy(&situation);
-        tracing::info!(%from, %to, ?strategy, reason = reason.sentence(), "switch");
+        tracing::info!(%from, %to, ?strategy, why = ?reason.why(), "switch");
         let stage = match strategy {
             SwitchStrategy::Emergency => {
                 let folder = StateFolder::new();

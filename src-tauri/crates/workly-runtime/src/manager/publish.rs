@@ -37,10 +37,9 @@ impl Task {
 
     fn tell_move(&mut self) {
         let Some(Made { unix_ms, from, to, reason, strategy }) = self.made.take() else { return };
-        let sentence = reason.as_ref().map(Reason::sentence).filter(|sentence| !sentence.is_empty());
-        let reason = reason.as_ref().and_then(Reason::code);
+        let why = reason.as_ref().and_then(Reason::why);
         // Nobody listening is no fault.
-        let _ = self.decisions.send(DecisionEntry { unix_ms, from, to, reason, sentence, strategy });
+        let _ = self.decisions.send(DecisionEntry { unix_ms, from, to, why, strategy });
     }
 
     /// Publishes the snapshot, if anything in it has changed.
@@ -62,19 +61,24 @@ impl Task {
         let in_force = settings.override_.filter(|wish| wish.until.is_none_or(|until| until > unix_ms() / 1_000));
         ModelSnapshot {
             state,
+            answering: self.answering.is_some(),
             load_fraction: progress.fraction.filter(|_| is_loading),
             model: placed.map(|running| running.model.clone()),
             profile: placed.map(|running| running.profile).or(progress.profile.filter(|_| is_loading)),
             switching_to: self.switch.as_ref().map(|switch| switch.to).filter(|_| placed.is_some()),
             strategy: self.strategy,
-            why: self.why.as_ref().map(Reason::sentence).filter(|why| !why.is_empty()),
+            why: self.why.as_ref().and_then(Reason::why),
             plan: self.pilot.as_ref().and_then(|pilot| pilot.solved(settings)),
             choice: settings.profile,
             auto_switching: settings.auto_switching,
             override_kind: in_force.map(|wish| wish.kind),
             standby_ready: self.standby.is_ready(),
             tokens_per_second: self.speed,
-            notice: self.notice.clone().or_else(|| progress.warning.filter(|_| is_loading)),
+            notices: if self.notices.is_empty() {
+                progress.warning.filter(|_| is_loading).into_iter().collect()
+            } else {
+                self.notices.clone()
+            },
             problem: self.problem.clone(),
             worker_pid: placed.map(|running| running.worker.process_id()),
         }

@@ -8,6 +8,7 @@ use workly_core::policy::Fault;
 use workly_core::problem::{Problem, ProblemCode};
 use workly_core::profile::{Profile, ProfileChoice};
 use workly_core::switch_plan::SwitchStrategy;
+use workly_core::why::{Notice, Why, WorkerFault, WorkerFaultKind};
 use workly_engine::end::{EndKind, WorkerEnd};
 
 use super::handover::{Reason, Released};
@@ -15,9 +16,10 @@ use super::pilot::{Pilot, Whereabouts};
 use super::placed::Placed;
 use super::switch::Stage;
 use super::task::Task;
-use crate::bring_up::{CPU_ONLY, Setback};
+use crate::bring_up::{Setback, told};
 use crate::experience::unix_ms;
 
+const NOT_COMPUTED: WorkerFault = WorkerFault { kind: WorkerFaultKind::NotComputed, signal: None, exit_code: None };
 /// Workers in a row that end before they write a token, whoever ended them, until no more are tried.
 const MOST_FRUITLESS: u32 = 6;
 
@@ -34,12 +36,12 @@ impl Task {
         }
         if end.kind == EndKind::Clean {
             // Ended by us, because it did not hear a stop.
-            let reason = self.why.clone().unwrap_or_else(|| Reason::Text(String::new()));
+            let reason = self.why.clone().unwrap_or_else(|| Reason::Unknown);
             return self.continue_in(placed.running.profile, reason);
         }
         let place = place_of(placed.running.profile);
         let verdict = self.charge(place, end, placed.since, placed.has_written);
-        self.recover(&placed, verdict, fault_of(end.kind), &end.what, before, || end.problem());
+        self.recover(&placed, verdict, fault_of(end.kind), told(end), before, || end.problem());
     }
 
     /// The worker lives, but could not compute: it is ended, and another one tries.
@@ -52,7 +54,7 @@ impl Task {
         let verdict = self.crashed(place, placed.since);
         let fault = if problem.code == ProblemCode::OutOfMemory { Fault::Memory } else { Fault::Other };
         placed.running.worker.kill();
-        self.recover(&placed, verdict, fault, "the model could not compute", before, || problem.clone());
+        self.recover(&placed, verdict, fault, NOT_COMPUTED, before, || problem.clone());
         self.leaving.end(
             placed.running.worker,
             placed.generation,
@@ -66,7 +68,7 @@ impl Task {
         placed: &Placed,
         verdict: Verdict,
         fault: Fault,
-        what: &str,
+        worker_fault: WorkerFault,
         before: Option<Whereabouts>,
         problem: impl FnOnce() -> Problem,
     ) {
@@ -90,7 +92,7 @@ impl Task {
             Some(switch) if fault == Fault::Memory && verdict == Verdict::GoOn => {
                 Reason::Decided { switch, culprits: Some(Vec::new()) }
             }
-            _ => Reason::Text(format!("{to}: {what}")),
+            _ => Reason::Known(Why::Worker { fault: worker_fault }),
         };
         self.continue_in(to, reason);
     }
@@ -137,7 +139,7 @@ impl Task {
             if verdict == Verdict::CpuOnly {
                 self.stay_on_cpu();
             } else {
-                self.notice = Some(format!("{profile} could not be taken: {}", problem.message));
+                self.notices = vec![Notice::NotTaken { wanted: profile, problem: problem.clone() }];
             }
             if let Some(pilot) = &mut self.pilot {
                 pilot.refused(self.site.monitor.now_ms());
@@ -170,7 +172,7 @@ impl Task {
     /// The CPU cannot be gone to: the model stays where it is, or is stopped where it is nowhere.
     fn stuck(&mut self, problem: Problem) {
         if self.running.is_some() {
-            self.notice = Some(problem.message);
+            self.notices = vec![Notice::CpuRefused { problem }];
         } else {
             self.give_up(problem);
         }
@@ -237,7 +239,7 @@ impl Task {
         if let Some(pilot) = &mut self.pilot {
             pilot.cpu_only = true;
         }
-        self.notice = Some(CPU_ONLY.to_owned());
+        self.notices = vec![Notice::CrashedTooOften];
     }
 
     /// What earlier runs remember of this model on this card counts.
@@ -248,7 +250,7 @@ impl Task {
 
     /// The user chose a profile: what stood against the GPU is tried again.
     pub(super) fn choose_anew(&mut self) {
-        self.notice = None;
+        self.notices.clear();
         let wants_gpu = self.site.settings.profile != ProfileChoice::Fixed(Profile::CpuFallback);
         let Some(pilot) = self.pilot.as_mut().filter(|_| wants_gpu) else { return };
         let was_cpu_only = pilot.cpu_only;

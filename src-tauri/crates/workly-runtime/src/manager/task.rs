@@ -15,6 +15,7 @@ use workly_core::problem::{Problem, ProblemCode};
 use workly_core::profile::Profile;
 use workly_core::reading::ProcessUse;
 use workly_core::switch_plan::SwitchStrategy;
+use workly_core::why::{Notice, Why};
 use workly_engine::end::WorkerEnd;
 use workly_engine::protocol::{Command, Reply, ResumeRequest};
 use workly_engine::worker::{Call, CallEvent, Worker};
@@ -47,7 +48,7 @@ pub(crate) enum Order {
     Load { done: oneshot::Sender<Result<(), Problem>> },
     Answer(Box<Answer>),
     StopAnswers,
-    Switch { to: Profile, reason: String },
+    Switch { to: Profile, why: Why },
     Configure(Box<ModelSettings>),
     Unload,
     ShutDown { done: oneshot::Sender<()> },
@@ -103,7 +104,7 @@ pub(crate) struct Task {
     pub(super) strategy: Option<SwitchStrategy>,
     /// Why the model is where it is.
     pub(super) why: Option<Reason>,
-    pub(super) notice: Option<String>,
+    pub(super) notices: Vec<Notice>,
     /// Why there is no model.
     pub(super) problem: Option<Problem>,
     pub(super) speed: Option<f64>,
@@ -191,7 +192,7 @@ impl Task {
             carrying: None,
             strategy: None,
             why: None,
-            notice: None,
+            notices: Vec::new(),
             problem: None,
             speed: None,
             remembering: JoinSet::new(),
@@ -275,7 +276,7 @@ impl Task {
                 self.queue.push_back(*answer);
             }
             Order::StopAnswers => self.stop_answers(),
-            Order::Switch { to, reason } => self.ordered(to, reason),
+            Order::Switch { to, why } => self.ordered(to, why),
             Order::Configure(settings) => self.configure(*settings),
             Order::Unload => {
                 self.wanted = false;
@@ -454,7 +455,8 @@ impl Task {
         }
         (self.first, self.switch, self.pilot, self.settling) = (None, None, None, None);
         (self.sizing, self.devices, self.culprits, self.carrying) = (None, None, None, None);
-        (self.why, self.notice, self.speed, self.strategy) = (None, None, None, None);
+        (self.why, self.speed, self.strategy) = (None, None, None);
+        self.notices.clear();
         self.standby = Standby::new();
         if let Some(worker) = std::mem::take(&mut self.scout).worker {
             self.leaving.end(worker, 0, false, decided);

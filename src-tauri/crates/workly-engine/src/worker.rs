@@ -94,6 +94,16 @@ impl Worker {
         wait_for_end(self.ended.clone()).await
     }
 
+    /// The end to come, for whoever cannot keep the worker for as long as that takes.
+    pub fn end_to_come(&self) -> impl Future<Output = WorkerEnd> + Send + use<> {
+        wait_for_end(self.ended.clone())
+    }
+
+    /// Waits until the process is really gone.
+    pub async fn gone(&self) {
+        self.wait().await;
+    }
+
     /// Ends the process at once.
     pub fn kill(&self) {
         let _ = self.orders.send(Order::Kill);

@@ -52,7 +52,7 @@ impl Launcher {
     /// # Errors
     ///
     /// How it ended.
-    pub(crate) async fn start_scout(&self) -> Result<Worker, WorkerEnd> {
+    pub(crate) async fn start_probe_worker(&self) -> Result<Worker, WorkerEnd> {
         self.start_with(Backends::Gpu, String::new()).await
     }
 

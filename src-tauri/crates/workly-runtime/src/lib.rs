@@ -4,8 +4,6 @@
 
 pub mod arguments;
 pub mod ask;
-mod bring_up;
-pub mod card;
 pub mod catalogue;
 pub mod catalogue_view;
 pub mod conversations;

@@ -1,26 +1,20 @@
 //! The model manager: one task owns the worker and the model; everyone else sends it commands and watches its snapshot.
 //!
-//! Not here: how a model is brought up (`bring_up`), and what an answer is made of (the worker's business).
+//! Four rooms and a task: `answers` (the life of an answer), `workers` (starting and keeping them), `switching` (the move
+//! from one to the next), `policy_driver` (what the readings mean), and `task`, which receives, dispatches and publishes.
+//! Not here: what an answer is made of (the worker's business), and when to switch (`workly_core::policy`).
 
-mod answer;
-mod carry;
-mod handover;
-mod looks;
-mod moves;
-mod pilot;
-mod placed;
-mod publish;
-mod recovery;
-mod remember;
-mod scout;
-mod speed;
-mod standby;
-mod switch;
+mod answers;
+mod policy_driver;
+mod switching;
 mod task;
+mod told;
 mod waiting;
+mod workers;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use workly_core::problem::Problem;
@@ -31,14 +25,16 @@ use workly_wire::answer::{AnswerEvent, AnswerRequest};
 use workly_wire::model::ModelSnapshot;
 use workly_wire::monitor::DecisionEntry;
 
-use crate::bring_up::{Progress, Site};
 use crate::experience::Experience;
 use crate::launcher::Launcher;
 pub use crate::model_settings::ModelSettings;
 use crate::monitor::Monitor;
-use answer::Answer;
-pub use answer::random_seed;
+pub use answers::random_seed;
+use answers::{Answer, AnswerId};
 use task::{Order, Task};
+pub use workers::card;
+pub(crate) use workers::startup::unexpected;
+use workers::startup::{Progress, WorkerContext};
 
 /// The handle of the manager's task. When the last handle is gone the task ends, and the worker with it.
 #[derive(Debug, Clone)]
@@ -46,11 +42,14 @@ pub struct ModelManager {
     orders: mpsc::UnboundedSender<Order>,
     snapshot: watch::Receiver<ModelSnapshot>,
     decisions: broadcast::Sender<DecisionEntry>,
+    next_answer: Arc<AtomicU64>,
 }
 
 /// An answer being written. Dropping it stops the answer.
 #[derive(Debug)]
 pub struct AnswerStream {
+    id: AnswerId,
+    orders: mpsc::UnboundedSender<Order>,
     events: mpsc::UnboundedReceiver<AnswerEvent>,
 }
 
@@ -58,6 +57,18 @@ impl AnswerStream {
     /// The next event; `None` after the last one.
     pub async fn next(&mut self) -> Option<AnswerEvent> {
         self.events.recv().await
+    }
+
+    /// Stops this answer and no other; its last event has the figures.
+    pub fn stop(&self) {
+        let _ = self.orders.send(Order::Stop(self.id));
+    }
+}
+
+impl Drop for AnswerStream {
+    fn drop(&mut self) {
+        // Nothing happens to one that has ended.
+        let _ = self.orders.send(Order::HungUp(self.id));
     }
 }
 
@@ -79,9 +90,9 @@ impl ModelManager {
         let (progress, _) = watch::channel(Progress::default());
         let launcher = Launcher::new(worker_program, patience);
         let experience = Experience::new(data_dir);
-        let site = Site { launcher, settings, experience, monitor, progress };
-        tokio::spawn(Task::new(site, received, publish, decisions.clone()).run());
-        Self { orders, snapshot, decisions }
+        let context = WorkerContext { launcher, settings, experience, monitor, progress };
+        tokio::spawn(Task::new(context, received, publish, decisions.clone()).run());
+        Self { orders, snapshot, decisions, next_answer: Arc::default() }
     }
 
     /// Watches what the manager is doing.
@@ -108,18 +119,17 @@ impl ModelManager {
     /// Asks for an answer. It waits its turn behind others; the model is loaded if it must be.
     pub fn answer(&self, request: AnswerRequest) -> AnswerStream {
         let (sender, events) = mpsc::unbounded_channel();
-        let answer = Answer::new(request, sender);
-        if let Err(mpsc::error::SendError(Order::Answer(mut answer))) =
-            self.orders.send(Order::Answer(Box::new(answer)))
-        {
+        let id = self.next_answer.fetch_add(1, Ordering::Relaxed);
+        let answer = Box::new(Answer::new(request, sender));
+        if let Err(mpsc::error::SendError(Order::Answer(_, mut answer))) = self.orders.send(Order::Answer(id, answer)) {
             answer.fail(task::gone());
         }
-        AnswerStream { events }
+        AnswerStream { id, orders: self.orders.clone(), events }
     }
 
     /// Stops the answer being written and those that wait.
     pub fn stop(&self) {
-        let _ = self.orders.send(Order::StopAnswers);
+        let _ = self.orders.send(Order::StopAll);
     }
 
     /// Moves the model to another profile, taking the answer being written along. A switch under way gives way to this

@@ -1,53 +1,44 @@
-//! The task that owns the workers: what it keeps, what it waits for, and what it begins next.
-//!
-//! How the model moves is in `moves`, what follows from a worker's end in `recovery`, what follows from a look at the card
-//! in `looks`, what others see in `publish`.
+//! The task that owns the answers and the workers: it receives, dispatches and publishes. It decides nothing: what follows
+//! from an event is in the four rooms beside it.
 
-use std::collections::VecDeque;
 use std::future::pending;
-use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use workly_core::crash_budget::CrashBudget;
 use workly_core::problem::{Problem, ProblemCode};
 use workly_core::profile::Profile;
 use workly_core::reading::ProcessUse;
-use workly_core::switch_plan::SwitchStrategy;
-use workly_core::why::{Notice, Why};
+use workly_core::why::Why;
 use workly_engine::end::WorkerEnd;
-use workly_engine::protocol::{Command, Reply, ResumeRequest};
 use workly_engine::worker::{Call, CallEvent, Worker};
 use workly_wire::model::ModelSnapshot;
 use workly_wire::monitor::DecisionEntry;
 
-use super::answer::Answer;
-use super::carry::Carrying;
-use super::handover::{Parked, Reason, StateFolder};
-use super::pilot::Pilot;
-use super::placed::{Gone, Leaving, Placed, Settling};
-use super::publish::Made;
-use super::scout::Scout;
-use super::standby::{Standby, StandbyNews};
-use super::switch::{self, Switch, SwitchNews};
-use super::waiting::{Later, at, heard_of, later};
-use crate::bring_up::{First, Progress, Setback, Site};
-use crate::card::Card;
+use super::answers::{Answer, AnswerId, AnswerNews, Answers, Outcome, Writer};
+use super::policy_driver::PolicyDriver;
+use super::switching::idle_kv::IdleKv;
+use super::switching::recovery::Faults;
+use super::switching::switch::{self, Switch, SwitchNews};
+use super::told::Told;
+use super::waiting::{Later, heard_of, later};
+use super::workers::active::ActiveWorker;
+use super::workers::card::Card;
+use super::workers::leaving::Gone;
+use super::workers::standby::StandbyNews;
+use super::workers::startup::{FirstLoad, Progress, StartError, WorkerContext};
+use super::workers::tending::Workers;
 use crate::model_settings::ModelSettings;
 use crate::monitor;
-
-/// How long a worker may take to hear a stop; a chunk of the prompt takes 150 ms.
-const STOP_WITHIN: Duration = Duration::from_secs(2);
-/// How often the speed is published while an answer is written.
-const SPEED_EVERY: Duration = Duration::from_millis(500);
 
 /// What the task can be told.
 #[derive(Debug)]
 pub(crate) enum Order {
     Load { done: oneshot::Sender<Result<(), Problem>> },
-    Answer(Box<Answer>),
-    StopAnswers,
+    Answer(AnswerId, Box<Answer>),
+    Stop(AnswerId),
+    HungUp(AnswerId),
+    StopAll,
     Switch { to: Profile, why: Why },
     Configure(Box<ModelSettings>),
     Unload,
@@ -55,83 +46,73 @@ pub(crate) enum Order {
 }
 
 pub(crate) struct Task {
-    pub(super) site: Site,
-    orders: mpsc::UnboundedReceiver<Order>,
-    progress: watch::Receiver<Progress>,
-    pub(super) looks: watch::Receiver<monitor::Snapshot>,
-    pub(super) snapshot: watch::Sender<ModelSnapshot>,
-    pub(super) decisions: broadcast::Sender<DecisionEntry>,
-    /// A move that was made and is told once its reason is complete.
-    pub(super) made: Option<Made>,
-    /// The model is to be loaded, now or as soon as it can be.
-    pub(super) wanted: bool,
-    /// The user said while the model moved where it is to be: that is thought of once it has arrived.
-    pub(super) chosen_meanwhile: bool,
-    /// Settings with another model, which takes the place of the loaded one once no answer is being written.
-    pub(super) next_model: Option<ModelSettings>,
-    /// The model being brought up for the first time.
-    pub(super) first: Option<Later<Result<First, Setback>>>,
-    pub(super) pilot: Option<Pilot>,
-    pub(super) running: Option<Placed>,
-    pub(super) generation: u64,
-    /// Where the model was last, also while no worker runs.
-    pub(super) last_profile: Option<Profile>,
-    pub(super) standby: Standby,
-    pub(super) switch: Option<Switch>,
-    pub(super) leaving: Leaving,
-    pub(super) settling: Option<Settling>,
-    pub(super) answering: Option<Box<Answering>>,
-    /// Answers that wait their turn.
-    queue: VecDeque<Answer>,
-    /// Who waits for the model to be loaded.
-    awaiting_load: Vec<oneshot::Sender<Result<(), Problem>>>,
-    pub(super) budget: CrashBudget,
-    /// Workers in a row that ended before they wrote a token.
-    pub(super) fruitless: u32,
-    /// The load was tried again already, although the worker said why it failed.
-    pub(super) tried_again: bool,
-    /// Who is on the card, asked for a decision.
-    pub(super) culprits: Option<Later<Vec<ProcessUse>>>,
-    /// The card being sized up for a model that runs already.
-    pub(super) sizing: Option<Later<Option<Card>>>,
-    pub(super) size_up_after: Instant,
-    /// The devices a GPU worker was asked for, where no probe knows the card.
-    pub(super) devices: Option<Call>,
-    pub(super) devices_after: Instant,
-    pub(super) scout: Scout,
+    /// What it takes to start a worker, the settings in force among it.
+    pub(crate) context: WorkerContext,
+    pub(crate) inputs: Inputs,
+    pub(crate) wishes: Wishes,
+    pub(crate) answers: Answers,
+    pub(crate) workers: Workers,
+    pub(crate) driver: Option<PolicyDriver>,
+    pub(crate) switch: Option<Switch>,
     /// What was said so far, on its way from one worker to the next between two answers.
-    pub(super) carrying: Option<Carrying>,
-    pub(super) strategy: Option<SwitchStrategy>,
-    /// Why the model is where it is.
-    pub(super) why: Option<Reason>,
-    pub(super) notices: Vec<Notice>,
-    /// Why there is no model.
-    pub(super) problem: Option<Problem>,
-    pub(super) speed: Option<f64>,
+    pub(crate) idle_kv: Option<IdleKv>,
+    pub(crate) faults: Faults,
+    pub(crate) asked: Asked,
+    pub(crate) told: Told,
     /// What was learned, on its way to the disk.
-    pub(super) remembering: JoinSet<()>,
+    pub(crate) remembering: JoinSet<()>,
 }
 
-/// The answer being written, or waiting for a worker to be written on.
-pub(super) struct Answering {
-    pub(super) answer: Answer,
-    /// The worker's part; none while it is parked.
-    pub(super) call: Option<Call>,
-    pub(super) parked: Option<Parked>,
-    is_silent: bool,
-    /// Set once the answer was stopped: when the worker is ended for not hearing it.
-    pub(super) stop_by: Option<Instant>,
-    speed_told: Instant,
-    /// The saved KV cache that the worker began with; gone with the answer.
-    state: Option<StateFolder>,
+/// Where things are heard.
+pub(crate) struct Inputs {
+    orders: mpsc::UnboundedReceiver<Order>,
+    progress: watch::Receiver<Progress>,
+    pub(crate) readings: watch::Receiver<monitor::Snapshot>,
+}
+
+/// What the user wants that cannot be done at once.
+#[derive(Default)]
+pub(crate) struct Wishes {
+    /// The model is to be loaded, now or as soon as it can be.
+    pub(crate) wanted: bool,
+    /// The settings said while the model moved where it is to be: that is thought of once it has arrived.
+    pub(crate) chosen_meanwhile: bool,
+    /// Where the model was ordered to while it moved and could not be called back.
+    pub(crate) ordered: Option<(Profile, Why)>,
+    /// Settings with another model, which takes the place of the loaded one once no answer is being written.
+    pub(crate) next_model: Option<ModelSettings>,
+    /// Who waits for the model to be loaded.
+    awaiting_load: Vec<oneshot::Sender<Result<(), Problem>>>,
+}
+
+/// Questions under way.
+pub(crate) struct Asked {
+    /// Who is on the card, asked for a decision.
+    pub(crate) culprits: Option<Later<Vec<ProcessUse>>>,
+    /// The card being sized up for a model that runs already.
+    pub(crate) sizing: Option<Later<Option<Card>>>,
+    pub(crate) size_up_after: Instant,
+    /// The devices a GPU worker was asked for, where no probe knows the card.
+    pub(crate) devices: Option<Call>,
+    pub(crate) devices_after: Instant,
+}
+
+impl Asked {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self { culprits: None, sizing: None, size_up_after: now, devices: None, devices_after: now }
+    }
+
+    /// They were asked for another model.
+    pub(crate) fn forget(&mut self) {
+        (self.culprits, self.sizing, self.devices) = (None, None, None);
+    }
 }
 
 enum Happened {
     Order(Option<Order>),
-    FirstUp(Box<Result<First, Setback>>),
-    Heard(CallEvent),
-    Abandoned,
-    StopOverdue,
+    FirstUp(Box<Result<FirstLoad, StartError>>),
+    Answers(AnswerNews),
     IdleWorkerEnded(WorkerEnd),
     Switch(SwitchNews),
     Standby(StandbyNews),
@@ -139,9 +120,9 @@ enum Happened {
     Culprits(Vec<ProcessUse>),
     SizedUp(Option<Box<Card>>),
     Devices(CallEvent),
-    ScoutUp(Option<Worker>),
-    Carried(CallEvent),
-    Looked,
+    ProbeWorkerUp(Option<Worker>),
+    IdleKv(CallEvent),
+    Reading,
     Progressed,
 }
 
@@ -152,49 +133,24 @@ pub(crate) fn gone() -> Problem {
 
 impl Task {
     pub(crate) fn new(
-        site: Site,
+        context: WorkerContext,
         orders: mpsc::UnboundedReceiver<Order>,
         snapshot: watch::Sender<ModelSnapshot>,
         decisions: broadcast::Sender<DecisionEntry>,
     ) -> Self {
+        let (progress, readings) = (context.progress.subscribe(), context.monitor.subscribe());
         Self {
-            orders,
-            progress: site.progress.subscribe(),
-            looks: site.monitor.subscribe(),
-            snapshot,
-            decisions,
-            made: None,
-            site,
-            wanted: false,
-            chosen_meanwhile: false,
-            next_model: None,
-            first: None,
-            pilot: None,
-            running: None,
-            generation: 0,
-            last_profile: None,
-            standby: Standby::new(),
+            context,
+            inputs: Inputs { orders, progress, readings },
+            wishes: Wishes::default(),
+            answers: Answers::default(),
+            workers: Workers::default(),
+            driver: None,
             switch: None,
-            leaving: Leaving::default(),
-            settling: None,
-            answering: None,
-            queue: VecDeque::new(),
-            awaiting_load: Vec::new(),
-            budget: CrashBudget::default(),
-            fruitless: 0,
-            tried_again: false,
-            culprits: None,
-            sizing: None,
-            size_up_after: Instant::now(),
-            devices: None,
-            devices_after: Instant::now(),
-            scout: Scout::default(),
-            carrying: None,
-            strategy: None,
-            why: None,
-            notices: Vec::new(),
-            problem: None,
-            speed: None,
+            idle_kv: None,
+            faults: Faults::default(),
+            asked: Asked::new(),
+            told: Told::new(snapshot, decisions),
             remembering: JoinSet::new(),
         }
     }
@@ -202,85 +158,104 @@ impl Task {
     pub(crate) async fn run(mut self) {
         self.publish();
         loop {
-            match self.next().await {
+            let changes = match self.next().await {
                 Happened::Order(None) => return,
                 Happened::Order(Some(Order::ShutDown { done })) => {
-                    self.stop_answers();
+                    self.answers.shut_down();
                     self.drop_model();
-                    self.leaving.all_gone().await;
+                    self.workers.leaving.all_gone().await;
                     self.all_remembered().await;
                     let _ = done.send(());
                     return;
                 }
-                Happened::Order(Some(order)) => self.obey(order),
-                Happened::FirstUp(result) => self.first_up(*result),
-                Happened::Heard(event) => self.heard(event),
-                Happened::Abandoned => self.stop_current(),
-                Happened::StopOverdue => self.end_overdue(),
-                Happened::IdleWorkerEnded(end) => self.worker_ended(&end),
-                Happened::Switch(SwitchNews::Arrived(arrival)) => self.target_up(*arrival),
-                Happened::Switch(SwitchNews::Overdue) => self.evacuated(),
-                Happened::Standby(news) => self.standby_news(news),
-                Happened::Gone(gone) => self.left_worker_gone(&gone),
-                Happened::Culprits(culprits) => self.blame(&culprits),
-                Happened::SizedUp(card) => self.sized_up(card.map(|card| *card)),
-                Happened::Devices(event) => self.told_devices(event),
-                Happened::ScoutUp(worker) => self.scout_up(worker),
-                Happened::Carried(event) => self.carried(&event),
-                Happened::Looked => self.looked(),
-                Happened::Progressed => {}
+                happened => self.dispatch(happened),
+            };
+            if changes {
+                self.advance();
+                self.tell_monitor();
+                self.publish();
+                self.tell_loaded();
             }
-            self.advance();
-            self.tell_monitor();
-            self.publish();
-            self.tell_loaded();
         }
     }
 
-    /// Tells whoever waits that the model asked for is loaded, once the snapshot says so as well.
-    fn tell_loaded(&mut self) {
-        if self.running.is_some() && self.next_model.is_none() {
-            for waiting in self.awaiting_load.drain(..) {
-                let _ = waiting.send(Ok(()));
+    /// Passes on what happened; tells whether anything may follow from it. Nothing does from a token alone.
+    fn dispatch(&mut self, happened: Happened) -> bool {
+        match happened {
+            Happened::Order(order) => {
+                if let Some(order) = order {
+                    self.obey(order);
+                }
             }
+            Happened::FirstUp(result) => self.first_up(*result),
+            Happened::Answers(news) => return self.answer_news(news),
+            Happened::IdleWorkerEnded(end) => self.worker_ended(&end),
+            Happened::Switch(SwitchNews::Arrived(arrival)) => self.target_up(*arrival),
+            Happened::Switch(SwitchNews::Overdue) => self.evacuated(),
+            Happened::Switch(SwitchNews::Again) => self.try_again(),
+            Happened::Standby(news) => self.standby_news(news),
+            Happened::Gone(gone) => self.left_worker_gone(&gone),
+            Happened::Culprits(culprits) => self.blame(&culprits),
+            Happened::SizedUp(card) => self.sized_up(card.map(|card| *card)),
+            Happened::Devices(event) => self.told_devices(event),
+            Happened::ProbeWorkerUp(worker) => self.probe_worker_up(worker),
+            Happened::IdleKv(event) => {
+                if let Some(idle_kv) = &mut self.idle_kv {
+                    let news = idle_kv.heard(&event);
+                    self.idle_kv_news(news);
+                }
+            }
+            Happened::Reading => self.on_reading(),
+            Happened::Progressed => {}
         }
+        true
     }
 
     /// Waits for the next thing to happen.
     async fn next(&mut self) -> Happened {
+        let is_idle = !self.answers.is_any_under_way();
+        let active = self.workers.active.as_ref().filter(|_| is_idle);
         tokio::select! {
-            order = self.orders.recv() => Happened::Order(order),
-            result = later(&mut self.first) => Happened::FirstUp(Box::new(result)),
-            happened = in_answer(&mut self.answering, self.running.as_ref()) => happened,
+            order = self.inputs.orders.recv() => Happened::Order(order),
+            result = later(&mut self.workers.first) => Happened::FirstUp(Box::new(result)),
+            news = self.answers.next() => Happened::Answers(news),
+            end = async {
+                match active {
+                    Some(active) => active.engine().ended().await,
+                    None => pending().await,
+                }
+            } => Happened::IdleWorkerEnded(end),
             news = switch::news(self.switch.as_mut()) => Happened::Switch(news),
-            news = self.standby.news() => Happened::Standby(news),
-            gone = self.leaving.next() => Happened::Gone(gone),
-            culprits = later(&mut self.culprits) => Happened::Culprits(culprits),
-            card = later(&mut self.sizing) => Happened::SizedUp(card.map(Box::new)),
-            worker = later(&mut self.scout.coming) => Happened::ScoutUp(worker),
-            event = heard_of(self.devices.as_mut()) => Happened::Devices(event),
-            event = heard_of(self.carrying.as_mut().map(|carrying| &mut carrying.call)) => Happened::Carried(event),
-            Ok(()) = self.looks.changed() => Happened::Looked,
-            Ok(()) = self.progress.changed() => Happened::Progressed,
+            news = self.workers.standby.news() => Happened::Standby(news),
+            gone = self.workers.leaving.next() => Happened::Gone(gone),
+            culprits = later(&mut self.asked.culprits) => Happened::Culprits(culprits),
+            card = later(&mut self.asked.sizing) => Happened::SizedUp(card.map(Box::new)),
+            worker = later(&mut self.workers.probe.coming) => Happened::ProbeWorkerUp(worker),
+            event = heard_of(self.asked.devices.as_mut()) => Happened::Devices(event),
+            event = heard_of(self.idle_kv.as_mut().and_then(IdleKv::call)) => Happened::IdleKv(event),
+            Ok(()) = self.inputs.readings.changed() => Happened::Reading,
+            Ok(()) = self.inputs.progress.changed() => Happened::Progressed,
         }
     }
 
     fn obey(&mut self, order: Order) {
         match order {
             Order::Load { done } => {
-                (self.wanted, self.problem, self.tried_again) = (true, None, false);
-                self.awaiting_load.push(done);
+                self.want();
+                self.wishes.awaiting_load.push(done);
             }
-            Order::Answer(answer) => {
-                (self.wanted, self.problem, self.tried_again) = (true, None, false);
-                self.queue.push_back(*answer);
+            Order::Answer(id, answer) => {
+                self.want();
+                self.answers.push(id, *answer);
             }
-            Order::StopAnswers => self.stop_answers(),
+            Order::Stop(id) => self.to_answers(|answers, writer| answers.stop(id, writer)),
+            Order::HungUp(id) => self.to_answers(|answers, writer| answers.hung_up(id, writer)),
+            Order::StopAll => self.to_answers(Answers::stop_all),
             Order::Switch { to, why } => self.ordered(to, why),
             Order::Configure(settings) => self.configure(*settings),
             Order::Unload => {
-                self.wanted = false;
-                self.stop_answers();
+                self.wishes.wanted = false;
+                self.to_answers(Answers::stop_all);
                 self.drop_model();
             }
             // Waited for in `run`.
@@ -288,204 +263,122 @@ impl Task {
         }
     }
 
+    /// The model is wanted, whatever stood against it.
+    fn want(&mut self) {
+        (self.wishes.wanted, self.told.problem, self.faults.tried_again) = (true, None, false);
+        self.faults.refusals.reset();
+    }
+
+    /// Tells the answers something, and does what follows.
+    fn to_answers(&mut self, tell: impl FnOnce(&mut Answers, Option<&Writer<'_>>) -> Outcome) {
+        let writer = self.workers.active.as_ref().map(ActiveWorker::writer);
+        let outcome = tell(&mut self.answers, writer.as_ref());
+        self.after(outcome);
+    }
+
+    fn answer_news(&mut self, news: AnswerNews) -> bool {
+        let writer = self.workers.active.as_ref().map(ActiveWorker::writer);
+        let outcome = match news {
+            AnswerNews::Heard(id, CallEvent::Ended(end)) if self.answers.is_of(id, writer.as_ref()) => {
+                self.worker_ended(&end);
+                return true;
+            }
+            AnswerNews::Heard(id, event) => self.answers.heard(id, event, writer.as_ref()),
+            AnswerNews::StopOverdue(id) => self.answers.stop_overdue(id, writer.as_ref()),
+        };
+        self.after(outcome)
+    }
+
+    /// Does what follows from what came of an answer; tells whether more may follow.
+    fn after(&mut self, outcome: Outcome) -> bool {
+        let Outcome { token, worked, speed, ended, parked, fault, end_worker, kept_state } = outcome;
+        let now = self.context.monitor.now_ms();
+        if let (Some(active), Some(driver)) = (&mut self.workers.active, &mut self.driver) {
+            if worked && active.profile().uses_gpu() {
+                driver.worked_on_gpu(now);
+                if let Some(context_tokens) = token {
+                    driver.speed.token(context_tokens, now);
+                }
+            }
+        }
+        if token.is_some() {
+            self.faults.fruitless = 0;
+            if let Some(active) = &mut self.workers.active {
+                active.has_written = true;
+            }
+        }
+        if let Some(saved) = kept_state {
+            self.idle_kv = Some(IdleKv::saved(saved.file));
+        }
+        let has_ended = ended.is_some();
+        if let Some(finished) = ended {
+            self.remember_speed(finished.written_in, finished.stats.as_ref());
+        }
+        let tells_speed = speed.is_some();
+        if tells_speed {
+            self.told.speed = speed;
+        }
+        if let Some(problem) = fault {
+            self.worker_failed(&problem);
+        } else if end_worker {
+            self.end_hanging_worker();
+        }
+        self.leave_if_free();
+        has_ended || parked || end_worker || tells_speed || token.is_none()
+    }
+
     /// Begins what is to be done next, if nothing is being done.
     fn advance(&mut self) {
         self.settle();
-        if self.chosen_meanwhile && !self.is_moving() {
-            self.chosen_meanwhile = false;
-            self.reconsider();
+        if !self.is_moving() {
+            if let Some((to, why)) = self.wishes.ordered.take() {
+                self.ordered(to, why);
+            }
+            if std::mem::take(&mut self.wishes.chosen_meanwhile) {
+                self.reconsider();
+            }
         }
-        if self.next_model.is_some() && self.answering.is_none() {
+        if self.wishes.next_model.is_some() && !self.answers.is_any_under_way() {
             self.drop_model();
         }
-        if self.running.is_none() && self.switch.is_none() && self.first.is_none() && self.wanted {
+        let nothing_comes = self.switch.is_none() && self.workers.first.is_none();
+        if self.workers.active.is_none() && nothing_comes && self.wishes.wanted {
             self.bring_up();
-        }
-        if self.running.is_none() {
-            return;
-        }
-        if self.answering.is_none()
-            && let Some(answer) = self.queue.pop_front()
-        {
-            self.answering = Some(Box::new(Answering {
-                answer,
-                call: None,
-                parked: None,
-                is_silent: false,
-                stop_by: None,
-                speed_told: Instant::now(),
-                state: None,
-            }));
-            self.speed = None;
         }
         self.write_on();
         self.tend_standby();
-        self.tend_scout();
+        self.tend_probe_worker();
     }
 
-    /// Gives the answer to the present worker, to begin it or to go on with it.
+    /// Gives the answers to the active worker, to begin them or to go on with them.
     fn write_on(&mut self) {
-        let (Some(answering), Some(placed)) = (&mut self.answering, &self.running) else { return };
-        // A worker that is to be ended at once begins nothing new.
-        let is_leaving =
-            self.switch.as_ref().is_some_and(|switch| matches!(switch.stage, switch::Stage::Evacuating(..)));
-        if answering.call.is_some() || is_leaving || self.carrying.as_ref().is_some_and(Carrying::is_saving) {
+        let Some(active) = &self.workers.active else { return };
+        // A worker that is to be left begins nothing new.
+        let is_leaving = self.switch.as_ref().is_some_and(Switch::awaits_present);
+        if is_leaving || self.idle_kv.as_ref().is_some_and(IdleKv::is_saving) {
             return;
         }
-        let request = answering.answer.command();
-        let parked = answering.parked.take();
-        let command = match parked {
-            Some(Parked { unfinished: Some(answer), state, .. }) => {
-                let folder = state.map(|saved| saved.folder);
-                let state = folder.as_ref().map(StateFolder::file);
-                answering.state = folder;
-                Command::Resume(ResumeRequest { request, answer, state })
-            }
-            Some(Parked { unfinished: None, .. }) | None => Command::Generate(request),
-        };
-        answering.call = Some(placed.running.worker.call(command));
-        if let Some(pilot) = &mut self.pilot {
-            pilot.speed.restart();
+        if self.answers.give(&active.writer())
+            && let Some(driver) = &mut self.driver
+        {
+            driver.speed.restart();
         }
     }
 
-    /// Hears the worker that writes the answer.
-    fn heard(&mut self, event: CallEvent) {
-        let now = self.site.monitor.now_ms();
-        let (Some(answering), Some(placed)) = (&mut self.answering, &mut self.running) else { return };
-        let profile = placed.running.profile;
-        match event {
-            CallEvent::Reply(Reply::HandedOver { answer, state_bytes, saved_in_ms }) => {
-                tracing::info!(?state_bytes, saved_in_ms, "answer handed over");
-                self.handed_over(answer, state_bytes.map(|bytes| (bytes, saved_in_ms)));
+    /// Tells whoever waits that the model asked for is loaded, once the snapshot says so as well.
+    fn tell_loaded(&mut self) {
+        if self.workers.active.is_some() && self.wishes.next_model.is_none() {
+            for waiting in self.wishes.awaiting_load.drain(..) {
+                let _ = waiting.send(Ok(()));
             }
-            CallEvent::Reply(Reply::Failed(problem)) if is_a_fault(problem.code) && answering.stop_by.is_none() => {
-                self.computation_failed(&problem);
-            }
-            CallEvent::Reply(reply) => {
-                let (is_token, is_final) = (matches!(reply, Reply::Token { .. }), reply.is_final());
-                let stats = answering.answer.hear(reply, profile);
-                if let Some(pilot) = self.pilot.as_mut().filter(|_| profile.uses_gpu()) {
-                    pilot.worked_on_gpu(now);
-                    if is_token {
-                        pilot.speed.token(answering.answer.context_tokens(), now);
-                    }
-                }
-                if is_token {
-                    placed.has_written = true;
-                    self.fruitless = 0;
-                }
-                if is_final {
-                    let written_in = answering.answer.written_in();
-                    self.answering = None;
-                    self.remember_speed(written_in, stats.as_ref());
-                    self.speed = stats.map(|stats| stats.tokens_per_second);
-                    self.answer_ended();
-                } else if is_token && answering.speed_told.elapsed() >= SPEED_EVERY {
-                    answering.speed_told = Instant::now();
-                    self.speed = answering.answer.speed();
-                }
-            }
-            CallEvent::Silent => {
-                answering.is_silent = true;
-                answering.answer.silent();
-            }
-            CallEvent::Resumed => {
-                answering.is_silent = false;
-                answering.answer.resumed();
-            }
-            CallEvent::Ended(end) => self.worker_ended(&end),
-        }
-    }
-
-    fn stop_answers(&mut self) {
-        for mut answer in self.queue.drain(..) {
-            answer.stopped();
-        }
-        self.stop_current();
-    }
-
-    /// Stops the answer being written: asks the worker, or ends it where it does not listen.
-    fn stop_current(&mut self) {
-        let Some(answering) = &mut self.answering else { return };
-        let Some(call) = &answering.call else {
-            answering.answer.stopped();
-            self.answering = None;
-            return;
-        };
-        call.cancel();
-        let patience = if answering.is_silent { Duration::ZERO } else { STOP_WITHIN };
-        answering.stop_by.get_or_insert_with(|| Instant::now() + patience);
-    }
-
-    fn end_overdue(&mut self) {
-        if let Some(answering) = &mut self.answering {
-            answering.stop_by = Some(Instant::now() + Duration::from_hours(1));
-        }
-        if let Some(placed) = &self.running {
-            placed.running.worker.kill();
         }
     }
 
     /// Nobody gets an answer, for this reason.
-    pub(super) fn refuse_all(&mut self, problem: &Problem) {
-        for waiting in self.awaiting_load.drain(..) {
+    pub(crate) fn refuse_all(&mut self, problem: &Problem) {
+        for waiting in self.wishes.awaiting_load.drain(..) {
             let _ = waiting.send(Err(problem.clone()));
         }
-        if let Some(mut answering) = self.answering.take() {
-            answering.answer.fail(problem.clone());
-        }
-        for mut answer in self.queue.drain(..) {
-            answer.fail(problem.clone());
-        }
-    }
-
-    /// Ends all workers and forgets the model; the one that was to follow is the model then. Answers that wait go on waiting.
-    pub(super) fn drop_model(&mut self) {
-        if let Some(next) = self.next_model.take() {
-            self.site.settings.take_model_of(&next);
-        }
-        if let Some(mut answering) = self.answering.take() {
-            answering.answer.stopped();
-        }
-        let decided = std::time::Instant::now();
-        let workers = self.running.take().map(|placed| placed.running).into_iter().chain(self.standby.dismiss());
-        for running in workers {
-            self.leaving.end(running.worker, 0, running.profile.uses_gpu(), decided);
-        }
-        (self.first, self.switch, self.pilot, self.settling) = (None, None, None, None);
-        (self.sizing, self.devices, self.culprits, self.carrying) = (None, None, None, None);
-        (self.why, self.speed, self.strategy) = (None, None, None);
-        self.notices.clear();
-        self.standby = Standby::new();
-        if let Some(worker) = std::mem::take(&mut self.scout).worker {
-            self.leaving.end(worker, 0, false, decided);
-        }
-    }
-}
-
-/// Whether a worker that answers so may be at fault itself, so that another one may do better.
-const fn is_a_fault(code: ProblemCode) -> bool {
-    matches!(code, ProblemCode::DecodeFailed | ProblemCode::OutOfMemory | ProblemCode::NoModel)
-}
-
-/// What comes of the answer being written, or of the worker while there is none.
-async fn in_answer(answering: &mut Option<Box<Answering>>, placed: Option<&Placed>) -> Happened {
-    match answering.as_deref_mut() {
-        Some(Answering { answer, call: Some(call), stop_by, .. }) => {
-            tokio::select! {
-                event = call.next() => Happened::Heard(event),
-                () = answer.abandoned(), if stop_by.is_none() => Happened::Abandoned,
-                () = at(*stop_by) => Happened::StopOverdue,
-            }
-        }
-        Some(Answering { answer, call: None, .. }) => {
-            answer.abandoned().await;
-            Happened::Abandoned
-        }
-        None => match placed {
-            Some(placed) => Happened::IdleWorkerEnded(placed.running.worker.wait().await),
-            None => pending().await,
-        },
+        self.answers.refuse_all(problem);
     }
 }

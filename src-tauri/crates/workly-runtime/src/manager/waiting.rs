@@ -3,14 +3,13 @@
 use std::future::pending;
 use std::pin::Pin;
 
-use tokio::time::{Instant, sleep_until};
 use workly_engine::worker::{Call, CallEvent};
 
 /// Something under way.
-pub(super) type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub(crate) type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Waits for something that may not be under way; once it is there it is no longer waited for.
-pub(super) async fn later<T>(waited_for: &mut Option<Later<T>>) -> T {
+pub(crate) async fn later<T>(waited_for: &mut Option<Later<T>>) -> T {
     match waited_for {
         Some(future) => {
             let value = future.await;
@@ -22,17 +21,9 @@ pub(super) async fn later<T>(waited_for: &mut Option<Later<T>>) -> T {
 }
 
 /// What a worker says next to a call.
-pub(super) async fn heard_of(call: Option<&mut Call>) -> CallEvent {
+pub(crate) async fn heard_of(call: Option<&mut Call>) -> CallEvent {
     match call {
         Some(call) => call.next().await,
-        None => pending().await,
-    }
-}
-
-/// Waits until a moment.
-pub(super) async fn at(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => sleep_until(instant).await,
         None => pending().await,
     }
 }

@@ -80,6 +80,14 @@ pub struct Stats {
 }
 
 impl Snapshot {
+    /// What this look gave of the card; none where it could not be seen.
+    pub(crate) const fn seen(&self) -> Option<Reading> {
+        match self.sight {
+            Sight::Fresh(reading) => Some(reading),
+            _ => None,
+        }
+    }
+
     /// The figures that matter; `None` while nothing is known.
     pub fn stats(&self) -> Option<Stats> {
         let (shown, state) = (self.shown?, self.state?);

@@ -7,9 +7,9 @@ use tokio::time::Instant;
 use workly_core::settings;
 use workly_engine::end::WorkerEnd;
 
-use super::switch::{Arrival, Coming};
-use crate::bring_up::Running;
+use super::startup::Running;
 use crate::cpu::{available_memory, resident_memory};
+use crate::manager::switching::switch::{Arrival, Coming};
 
 /// Memory that must stay available beside a standby, bytes.
 const RESERVE: u64 = 2 << 30;
@@ -21,7 +21,7 @@ const RETRY: Duration = Duration::from_secs(30);
 const BESIDE_WEIGHTS: u64 = 512 << 20;
 
 /// The spare worker.
-pub(super) struct Standby {
+pub(crate) struct Standby {
     state: State,
     not_before: Instant,
     /// What a CPU worker of this model was measured to take, bytes.
@@ -35,60 +35,63 @@ enum State {
 }
 
 /// What happened to it.
-pub(super) enum StandbyNews {
+pub(crate) enum StandbyNews {
     Arrived(Box<Arrival>),
     Ended(WorkerEnd),
 }
 
-impl Standby {
-    pub(super) fn new() -> Self {
+impl Default for Standby {
+    fn default() -> Self {
         Self { state: State::Absent, not_before: Instant::now(), measured: None }
     }
+}
 
-    pub(super) const fn is_ready(&self) -> bool {
+impl Standby {
+    pub(crate) const fn is_ready(&self) -> bool {
         matches!(self.state, State::Ready(_))
     }
 
-    pub(super) const fn is_absent(&self) -> bool {
+    pub(crate) const fn is_absent(&self) -> bool {
         matches!(self.state, State::Absent)
     }
 
     /// Memory that a CPU worker of a model with so many bytes of weights takes.
-    pub(super) fn worker_memory(&self, weights: u64) -> u64 {
-        self.measured.unwrap_or(weights + BESIDE_WEIGHTS)
+    pub(crate) fn worker_memory(&self, weights: u64) -> u64 {
+        self.measured.unwrap_or(weights.saturating_add(BESIDE_WEIGHTS))
     }
 
     /// Whether one is to be brought up now.
-    pub(super) fn is_due(&self, setting: settings::Standby, weights: u64) -> bool {
-        let has_room = || available_memory() >= self.worker_memory(weights) + RESERVE;
-        self.is_absent()
-            && Instant::now() >= self.not_before
-            && match setting {
-                settings::Standby::Off => false,
-                settings::Standby::On => true,
-                settings::Standby::Auto => has_room(),
-            }
+    pub(crate) fn is_due(&mut self, setting: settings::Standby, weights: u64) -> bool {
+        if !self.is_absent() || setting == settings::Standby::Off || Instant::now() < self.not_before {
+            return false;
+        }
+        let needed = self.worker_memory(weights).saturating_add(RESERVE);
+        let has_room = setting == settings::Standby::On || available_memory() >= needed;
+        if !has_room {
+            self.not_before = Instant::now() + RETRY;
+        }
+        has_room
     }
 
     /// One is on its way.
-    pub(super) fn coming(&mut self, coming: Coming) {
+    pub(crate) fn coming(&mut self, coming: Coming) {
         self.state = State::Coming(coming);
     }
 
     /// A CPU worker that is not needed otherwise stays as the standby.
-    pub(super) fn keep(&mut self, running: Running) {
+    pub(crate) fn keep(&mut self, running: Running) {
         self.measured = resident_memory(running.worker.process_id()).or(self.measured);
         self.state = State::Ready(Box::new(running));
     }
 
     /// None stays, and none is brought up for a while.
-    pub(super) fn failed(&mut self) {
+    pub(crate) fn failed(&mut self) {
         self.state = State::Absent;
         self.not_before = Instant::now() + RETRY;
     }
 
     /// Gives its memory back where the machine runs short of it.
-    pub(super) fn give_way(&mut self, setting: settings::Standby) {
+    pub(crate) fn give_way(&mut self, setting: settings::Standby) {
         if self.is_ready() && setting == settings::Standby::Auto && available_memory() < SHORT {
             tracing::info!("the standby gives its memory back");
             self.failed();
@@ -96,7 +99,7 @@ impl Standby {
     }
 
     /// Ends it, whatever it is doing.
-    pub(super) fn dismiss(&mut self) -> Option<Running> {
+    pub(crate) fn dismiss(&mut self) -> Option<Running> {
         match std::mem::replace(&mut self.state, State::Absent) {
             State::Ready(running) => Some(*running),
             State::Absent | State::Coming(_) => None,
@@ -104,7 +107,7 @@ impl Standby {
     }
 
     /// Takes it over: the worker if it is ready, or its way up.
-    pub(super) fn take(&mut self) -> Option<Result<Running, Coming>> {
+    pub(crate) fn take(&mut self) -> Option<Result<Running, Coming>> {
         match std::mem::replace(&mut self.state, State::Absent) {
             State::Ready(running) => Some(Ok(*running)),
             State::Coming(coming) => Some(Err(coming)),
@@ -113,7 +116,7 @@ impl Standby {
     }
 
     /// Waits for the next thing to happen to it.
-    pub(super) async fn news(&mut self) -> StandbyNews {
+    pub(crate) async fn news(&mut self) -> StandbyNews {
         match &mut self.state {
             State::Absent => pending().await,
             State::Coming(coming) => StandbyNews::Arrived(Box::new(coming.await)),

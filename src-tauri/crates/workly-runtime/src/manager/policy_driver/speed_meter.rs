@@ -5,7 +5,7 @@ const STRETCH_MS: u64 = 500;
 
 /// Counts tokens.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct SpeedMeter {
+pub(crate) struct SpeedMeter {
     /// When the stretch began, and how many tokens it has had.
     stretch: Option<(u64, u32)>,
     /// Tokens per second of the last whole stretch, the context at its end, and when that was.
@@ -14,12 +14,12 @@ pub(super) struct SpeedMeter {
 
 impl SpeedMeter {
     /// A worker begins: what came before says nothing of it.
-    pub(super) fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         *self = Self::default();
     }
 
     /// A token came, with so many in the context by now.
-    pub(super) fn token(&mut self, context_tokens: u32, now: u64) {
+    pub(crate) fn token(&mut self, context_tokens: u32, now: u64) {
         let Some((began, tokens)) = &mut self.stretch else {
             self.stretch = Some((now, 0));
             return;
@@ -34,7 +34,7 @@ impl SpeedMeter {
     }
 
     /// Tokens per second and tokens in the context; a stretch that drags on counts while it does.
-    pub(super) fn now(&self, now: u64) -> Option<(f32, u32)> {
+    pub(crate) fn now(&self, now: u64) -> Option<(f32, u32)> {
         let (speed, context_tokens, _) = self.last?;
         let dragging = self.stretch.map(|(began, tokens)| {
             let took = now.saturating_sub(began).max(1);

@@ -17,6 +17,9 @@ use workly_engine::protocol::{GenerateRequest, Generated, Reply, UnfinishedAnswe
 use workly_wire::answer::{AnswerEvent, AnswerRequest, AnswerStats};
 
 use super::handover::{Handover, Released};
+use super::is_a_fault;
+use super::life::{Heard, WorkerId};
+use crate::manager::workers::startup::unexpected;
 
 /// An answer asked for, and how far it is.
 #[derive(Debug)]
@@ -53,7 +56,7 @@ enum Written {
 }
 
 impl Answer {
-    pub(super) fn new(request: AnswerRequest, events: mpsc::UnboundedSender<AnswerEvent>) -> Self {
+    pub(crate) fn new(request: AnswerRequest, events: mpsc::UnboundedSender<AnswerEvent>) -> Self {
         let sampling = request.sampling.unwrap_or_else(|| Sampling { seed: random_seed(), ..Sampling::default() });
         let command = GenerateRequest {
             messages: request.messages,
@@ -102,9 +105,24 @@ impl Answer {
         self.prompt_tokens + self.tokens
     }
 
-    /// Whether whoever asked has gone away.
-    pub(super) async fn abandoned(&self) {
-        self.events.closed().await;
+    /// What a reply means to the life of the answer; an error where it is none that its worker may give.
+    ///
+    /// # Errors
+    ///
+    /// The worker does not speak the protocol: a token is not the next one, or the reply belongs to another command.
+    pub(super) fn judge(&self, reply: &Reply) -> Result<Heard, Problem> {
+        match reply {
+            Reply::Token { index, .. } if *index != self.tokens => Err(unexpected(reply)),
+            Reply::PromptTokens { .. } if self.tokens > 0 => Err(unexpected(reply)),
+            Reply::PromptTokens { .. } | Reply::Prompt { .. } | Reply::Resumed { .. } | Reply::Token { .. } => {
+                Ok(Heard::Progress)
+            }
+            Reply::HandedOver { .. } => Ok(Heard::HandedOver),
+            Reply::Done(_) => Ok(Heard::Done),
+            Reply::Failed(problem) if is_a_fault(problem.code) => Ok(Heard::Fault),
+            Reply::Failed(_) => Ok(Heard::Failed),
+            _ => Err(unexpected(reply)),
+        }
     }
 
     /// Passes a reply on. Tells the figures of the answer when it was the last one.
@@ -126,7 +144,7 @@ impl Answer {
             Reply::Token { index, id, text } => self.token(index, id, text, profile),
             Reply::Done(generated) => return Some(self.finish(&generated)),
             Reply::Failed(problem) => self.tell(AnswerEvent::Failed(problem)),
-            other => self.tell(AnswerEvent::Failed(crate::bring_up::unexpected(&other))),
+            other => self.tell(AnswerEvent::Failed(unexpected(&other))),
         }
         None
     }
@@ -140,7 +158,7 @@ impl Answer {
             None if self.tokens > 0 => self.writing += gap,
             None => {}
         }
-        self.tokens = index + 1;
+        self.tokens += 1;
         if self.written == Written::Nowhere {
             self.written = Written::In(profile);
         }
@@ -182,9 +200,9 @@ impl Answer {
         self.handovers.push_back(handover);
     }
 
-    /// The worker of this generation is gone, so long after it was decided to leave it.
-    pub(super) fn released(&mut self, generation: u64, after: Duration) {
-        for handover in self.handovers.iter_mut().filter(|handover| handover.left.generation == generation) {
+    /// The worker of this number is gone, so long after it was decided to leave it.
+    pub(super) fn released(&mut self, worker: WorkerId, after: Duration) {
+        for handover in self.handovers.iter_mut().filter(|handover| handover.left.worker == worker) {
             if handover.left.released == Released::Pending {
                 handover.left.released = Released::After(after);
             }
@@ -224,7 +242,7 @@ impl Answer {
     }
 
     /// The answer ended by a fault.
-    pub(super) fn fail(&mut self, problem: Problem) {
+    pub(crate) fn fail(&mut self, problem: Problem) {
         self.tell_handovers_as_they_are();
         self.tell(AnswerEvent::Failed(problem));
     }

@@ -15,7 +15,7 @@ use workly_engine::protocol::{Command, LoadRequest, Reply};
 use workly_engine::worker::{CallEvent, Worker};
 use workly_gpu::{Sysfs, is_same};
 
-use crate::card::{self, Card, Circumstances, Unsized};
+use super::card::{self, Card, Circumstances, UnsizedCard};
 use crate::cpu::default_threads;
 use crate::experience::{Experience, unix_ms};
 use crate::launcher::{Backends, Launcher};
@@ -38,14 +38,14 @@ pub(crate) struct Running {
 
 /// Why a worker holds no model.
 #[derive(Debug)]
-pub(crate) enum Setback {
+pub(crate) enum StartError {
     /// It said why.
     Refused(Problem),
     /// It ended.
     Died(WorkerEnd),
 }
 
-impl Setback {
+impl StartError {
     pub(crate) fn problem(&self) -> Problem {
         match self {
             Self::Refused(problem) => problem.clone(),
@@ -84,7 +84,7 @@ struct Asleep;
 
 /// What every way of bringing a model up needs.
 #[derive(Debug, Clone)]
-pub(crate) struct Site {
+pub(crate) struct WorkerContext {
     pub(crate) launcher: Launcher,
     pub(crate) settings: ModelSettings,
     pub(crate) experience: Experience,
@@ -94,7 +94,7 @@ pub(crate) struct Site {
 
 /// A model brought up for the first time.
 #[derive(Debug)]
-pub(crate) struct First {
+pub(crate) struct FirstLoad {
     pub(crate) running: Running,
     pub(crate) card: Option<Card>,
     /// The card before the model was on it.
@@ -104,31 +104,36 @@ pub(crate) struct First {
     /// What the user should know although it works.
     pub(crate) notices: Vec<Notice>,
     /// Why it is not on the GPU although that was tried.
-    pub(crate) fell_back: Option<Setback>,
+    pub(crate) fell_back: Option<StartError>,
 }
 
-impl Site {
+impl WorkerContext {
     /// Brings the model up on the CPU.
-    pub(crate) async fn on_cpu(self, threads: u32) -> Result<Running, Setback> {
-        let worker = self.launcher.start(Backends::Cpu).await.map_err(Setback::Died)?;
+    pub(crate) async fn on_cpu(self, threads: u32) -> Result<Running, StartError> {
+        let worker = self.launcher.start(Backends::Cpu).await.map_err(StartError::Died)?;
         self.load(worker, Profile::CpuFallback, ProfilePlan::NONE, None, threads).await
     }
 
     /// Brings the model up on the GPU.
-    pub(crate) async fn on_gpu(self, device: String, profile: Profile, plan: ProfilePlan) -> Result<Running, Setback> {
-        let worker = self.launcher.start(Backends::Gpu).await.map_err(Setback::Died)?;
+    pub(crate) async fn on_gpu(
+        self,
+        device: String,
+        profile: Profile,
+        plan: ProfilePlan,
+    ) -> Result<Running, StartError> {
+        let worker = self.launcher.start(Backends::Gpu).await.map_err(StartError::Died)?;
         let threads = self.threads();
         self.load(worker, profile, plan, Some(device), threads).await
     }
 
     /// Brings the model up on a GPU that is not known yet, and tells what became known of it.
-    pub(crate) async fn on_unknown_gpu(self, profile: Profile) -> (Result<Running, Setback>, Option<Card>) {
+    pub(crate) async fn on_unknown_gpu(self, profile: Profile) -> (Result<Running, StartError>, Option<Card>) {
         let sized = card::with_worker(&self.launcher, &self.settings, &self.experience, false, Backends::Gpu).await;
         let (worker, card) = match sized {
             Ok(sized) => sized,
-            Err(Unsized::NoGpu) => return (Err(Setback::Refused(no_gpu(profile))), None),
-            Err(Unsized::Died(end)) => return (Err(Setback::Died(end)), None),
-            Err(Unsized::Refused(problem)) => return (Err(Setback::Refused(problem)), None),
+            Err(UnsizedCard::NoGpu) => return (Err(StartError::Refused(no_gpu(profile))), None),
+            Err(UnsizedCard::Died(end)) => return (Err(StartError::Died(end)), None),
+            Err(UnsizedCard::Refused(problem)) => return (Err(StartError::Refused(problem)), None),
         };
         self.monitor.set_backend_devices(card.devices.clone(), &card.device);
         let correction = card.correction();
@@ -136,7 +141,7 @@ impl Site {
         let plan = plans.of(profile);
         let plan = if plan.layers == 0 && self.settings.gpu_layers.is_some() { plans.performance } else { plan };
         if plan.layers == 0 {
-            return (Err(Setback::Refused(no_room(profile))), Some(card));
+            return (Err(StartError::Refused(no_room(profile))), Some(card));
         }
         let (threads, device) = (self.threads(), card.device.name.clone());
         (self.load(worker, profile, plan, Some(device), threads).await, Some(card))
@@ -152,7 +157,7 @@ impl Site {
 
     /// Brings the model up in the best profile there is, in a lower one than asked for where there is no GPU or not
     /// enough memory on it. Dropping the future ends what was started.
-    pub(crate) async fn first(self) -> Result<First, Setback> {
+    pub(crate) async fn first(self) -> Result<FirstLoad, StartError> {
         let (mut card, mut before, mut notices, mut fell_back) = (None, None, Vec::new(), None);
         self.progress.send_replace(Progress::default());
         let store = self.experience.clone();
@@ -173,32 +178,32 @@ impl Site {
                             Ok(running) => {
                                 let card = Some(sized);
                                 notices.extend(warning);
-                                return Ok(First { running, card, before, ceiling, notices, fell_back });
+                                return Ok(FirstLoad { running, card, before, ceiling, notices, fell_back });
                             }
-                            Err(setback) if setback.is_about_the_place() => {
-                                tracing::warn!(problem = ?setback.problem(), "the model was not loaded on the GPU");
+                            Err(error) if error.is_about_the_place() => {
+                                tracing::warn!(problem = ?error.problem(), "the model was not loaded on the GPU");
                                 notices = vec![Notice::CardRefused { card: sized.device.description.clone() }];
-                                fell_back = Some(setback);
+                                fell_back = Some(error);
                             }
-                            Err(setback) => return Err(setback),
+                            Err(error) => return Err(error),
                         }
                     }
                     card = Some(sized);
                 }
-                Err(Unsized::NoGpu) => notices.extend(self.missing_gpu()),
+                Err(UnsizedCard::NoGpu) => notices.extend(self.missing_gpu()),
                 // A driver that brings a worker down is no driver to use.
-                Err(Unsized::Died(end)) => notices.push(Notice::GpuUnusable { fault: told(&end) }),
-                Err(Unsized::Refused(problem)) if Setback::Refused(problem.clone()).is_about_the_place() => {
+                Err(UnsizedCard::Died(end)) => notices.push(Notice::GpuUnusable { fault: told(&end) }),
+                Err(UnsizedCard::Refused(problem)) if StartError::Refused(problem.clone()).is_about_the_place() => {
                     tracing::warn!(?problem, "the model was not sized up");
                 }
-                Err(Unsized::Refused(problem)) => return Err(Setback::Refused(problem)),
+                Err(UnsizedCard::Refused(problem)) => return Err(StartError::Refused(problem)),
             }
         }
         let threads = self.threads();
         let warning = self.warn_of_memory(0).await;
         let running = self.on_cpu(threads).await?;
         notices.extend(warning);
-        Ok(First { running, card, before, ceiling, notices, fell_back })
+        Ok(FirstLoad { running, card, before, ceiling, notices, fell_back })
     }
 
     /// Warns of a load that will not fit in RAM, while it is under way; it is the user's machine, so it is not refused.
@@ -289,7 +294,7 @@ impl Site {
         plan: ProfilePlan,
         device: Option<String>,
         threads: u32,
-    ) -> Result<Running, Setback> {
+    ) -> Result<Running, StartError> {
         self.progress.send_modify(|progress| (progress.fraction, progress.profile) = (None, Some(profile)));
         let _marker = if profile.uses_gpu() {
             let (store, path) = (self.experience.clone(), self.settings.path.clone());
@@ -312,9 +317,9 @@ impl Site {
                     self.progress.send_modify(|progress| progress.fraction = Some(fraction));
                 }
                 CallEvent::Reply(Reply::Loaded(model)) => return Ok(Running { worker, model, profile, plan }),
-                CallEvent::Reply(Reply::Failed(problem)) => return Err(Setback::Refused(problem)),
-                CallEvent::Reply(reply) if reply.is_final() => return Err(Setback::Refused(unexpected(&reply))),
-                CallEvent::Ended(end) => return Err(Setback::Died(end)),
+                CallEvent::Reply(Reply::Failed(problem)) => return Err(StartError::Refused(problem)),
+                CallEvent::Reply(reply) if reply.is_final() => return Err(StartError::Refused(unexpected(&reply))),
+                CallEvent::Ended(end) => return Err(StartError::Died(end)),
                 CallEvent::Reply(_) | CallEvent::Silent | CallEvent::Resumed => {}
             }
         }

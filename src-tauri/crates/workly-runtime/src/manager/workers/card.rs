@@ -15,7 +15,7 @@ use workly_engine::end::WorkerEnd;
 use workly_engine::protocol::{Command, FootprintRequest, Reply};
 use workly_engine::worker::{Patience, Worker};
 
-use crate::bring_up::unexpected;
+use super::startup::unexpected;
 use crate::experience::{Experience, Key, Known};
 use crate::launcher::{Backends, Launcher, VULKAN_DEVICES};
 use crate::model_settings::ModelSettings;
@@ -37,7 +37,7 @@ pub struct Card {
 
 /// Why a model could not be sized up.
 #[derive(Debug)]
-pub(crate) enum Unsized {
+pub(crate) enum UnsizedCard {
     /// There is no GPU that may be taken.
     NoGpu,
     /// A driver, or the model, brought the worker down.
@@ -115,7 +115,7 @@ pub async fn size_up(
 ) -> Result<Card, Problem> {
     let launcher = Launcher::new(program.to_path_buf(), Patience::default());
     let mut sized = with_worker(&launcher, settings, experience, any_gpu, Backends::Gpu).await;
-    if matches!(sized, Err(Unsized::NoGpu)) && any_gpu && std::env::var_os(VULKAN_DEVICES).is_none() {
+    if matches!(sized, Err(UnsizedCard::NoGpu)) && any_gpu && std::env::var_os(VULKAN_DEVICES).is_none() {
         sized = with_worker(&launcher, settings, experience, any_gpu, Backends::GpuOrSoftware).await;
     }
     match sized {
@@ -123,9 +123,9 @@ pub async fn size_up(
             worker.stop().await;
             Ok(card)
         }
-        Err(Unsized::NoGpu) => Err(Problem::new(ProblemCode::LoadFailed, no_gpu(any_gpu))),
-        Err(Unsized::Refused(problem)) => Err(problem),
-        Err(Unsized::Died(end)) => Err(gave_up(end.problem())),
+        Err(UnsizedCard::NoGpu) => Err(Problem::new(ProblemCode::LoadFailed, no_gpu(any_gpu))),
+        Err(UnsizedCard::Refused(problem)) => Err(problem),
+        Err(UnsizedCard::Died(end)) => Err(gave_up(end.problem())),
     }
 }
 
@@ -155,12 +155,12 @@ pub(crate) async fn with_worker(
     experience: &Experience,
     any_gpu: bool,
     backends: Backends,
-) -> Result<(Worker, Card), Unsized> {
-    let worker = launcher.start(backends).await.map_err(Unsized::Died)?;
+) -> Result<(Worker, Card), UnsizedCard> {
+    let worker = launcher.start(backends).await.map_err(UnsizedCard::Died)?;
     let devices = devices(&worker).await?;
     let chosen = choose_gpu(&devices, &settings.gpu);
     let chosen = chosen.or_else(|| devices.iter().find(|device| any_gpu && device.is_gpu()));
-    let device = chosen.cloned().ok_or(Unsized::NoGpu)?;
+    let device = chosen.cloned().ok_or(UnsizedCard::NoGpu)?;
     let request = FootprintRequest {
         path: settings.path.clone(),
         device: device.name.clone(),
@@ -183,11 +183,11 @@ pub(crate) async fn with_worker(
     Ok((worker, Card { device, devices, footprints, known, key }))
 }
 
-async fn devices(worker: &Worker) -> Result<Vec<Device>, Unsized> {
+async fn devices(worker: &Worker) -> Result<Vec<Device>, UnsizedCard> {
     match worker.call(Command::Devices).last().await {
         Ok(Reply::Devices { devices }) => Ok(devices),
-        Ok(other) => Err(Unsized::Refused(unexpected(&other))),
-        Err(end) => Err(Unsized::Died(end)),
+        Ok(other) => Err(UnsizedCard::Refused(unexpected(&other))),
+        Err(end) => Err(UnsizedCard::Died(end)),
     }
 }
 
@@ -196,12 +196,12 @@ async fn measure(
     request: FootprintRequest,
     experience: &Experience,
     key: Option<Key>,
-) -> Result<FootprintTable, Unsized> {
+) -> Result<FootprintTable, UnsizedCard> {
     let table = match worker.call(Command::Footprint(request)).last().await {
         Ok(Reply::Footprints(table)) => table,
-        Ok(Reply::Failed(problem)) => return Err(Unsized::Refused(problem)),
-        Ok(other) => return Err(Unsized::Refused(unexpected(&other))),
-        Err(end) => return Err(Unsized::Died(end)),
+        Ok(Reply::Failed(problem)) => return Err(UnsizedCard::Refused(problem)),
+        Ok(other) => return Err(UnsizedCard::Refused(unexpected(&other))),
+        Err(end) => return Err(UnsizedCard::Died(end)),
     };
     if let Some(key) = key {
         let (store, told) = (experience.clone(), table.clone());

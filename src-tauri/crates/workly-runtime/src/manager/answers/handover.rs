@@ -1,9 +1,7 @@
 //! An answer between two workers, and what is told of its way.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tempfile::TempDir;
 use workly_core::policy;
 use workly_core::profile::Profile;
 use workly_core::reading::ProcessUse;
@@ -12,27 +10,12 @@ use workly_core::why::Why;
 use workly_engine::protocol::UnfinishedAnswer;
 use workly_wire::answer::AnswerSwitch;
 
-/// A private folder for one saved KV cache, in memory where the system has a place for that; gone when dropped.
-#[derive(Debug)]
-pub(super) struct StateFolder(Option<TempDir>);
-
-impl StateFolder {
-    pub(super) fn new() -> Self {
-        let in_memory = Path::new("/dev/shm");
-        let made = if in_memory.is_dir() { TempDir::new_in(in_memory) } else { TempDir::new() };
-        // Without one the tokens are computed anew.
-        Self(made.inspect_err(|error| tracing::warn!("no folder for a saved state: {error}")).ok())
-    }
-
-    /// Where the KV cache goes.
-    pub(super) fn file(&self) -> PathBuf {
-        self.0.as_ref().map(|folder| folder.path().join("state")).unwrap_or_default()
-    }
-}
+use super::life::WorkerId;
+use crate::manager::switching::state_file::StateFile;
 
 /// Why the model moves.
 #[derive(Debug, Clone)]
-pub(super) enum Reason {
+pub(crate) enum Reason {
     /// Known as it is.
     Known(Why),
     /// Not known.
@@ -43,19 +26,19 @@ pub(super) enum Reason {
 
 impl Reason {
     /// Whether nothing is still to be found out.
-    pub(super) const fn is_complete(&self) -> bool {
+    pub(crate) const fn is_complete(&self) -> bool {
         matches!(self, Self::Known(_) | Self::Unknown | Self::Decided { culprits: Some(_), .. })
     }
 
     /// Names those who caused it.
-    pub(super) fn blame(&mut self, found: &[ProcessUse]) {
+    pub(crate) fn blame(&mut self, found: &[ProcessUse]) {
         if let Self::Decided { culprits, .. } = self {
             culprits.get_or_insert_with(|| found.to_vec());
         }
     }
 
     /// What is told of it.
-    pub(super) fn why(&self) -> Option<Why> {
+    pub(crate) fn why(&self) -> Option<Why> {
         match self {
             Self::Known(why) => Some(why.clone()),
             Self::Unknown => None,
@@ -66,35 +49,35 @@ impl Reason {
 
 /// An answer that waits for a worker to go on with.
 #[derive(Debug)]
-pub(super) struct Parked {
+pub(crate) struct Parked {
     /// How far it is; none where its prompt is not even known: it begins again.
-    pub(super) unfinished: Option<UnfinishedAnswer>,
+    pub(crate) unfinished: Option<UnfinishedAnswer>,
     /// The saved KV cache.
-    pub(super) state: Option<Saved>,
+    pub(crate) state: Option<Saved>,
     /// The worker that wrote it.
-    pub(super) left: Left,
+    pub(crate) left: Left,
 }
 
 /// A KV cache in a file.
 #[derive(Debug)]
-pub(super) struct Saved {
-    pub(super) folder: StateFolder,
-    pub(super) bytes: u64,
-    pub(super) took_ms: f64,
+pub(crate) struct Saved {
+    pub(crate) file: StateFile,
+    pub(crate) bytes: u64,
+    pub(crate) took_ms: f64,
 }
 
 /// The worker an answer has left.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Left {
-    pub(super) generation: u64,
-    pub(super) profile: Profile,
+pub(crate) struct Left {
+    pub(crate) worker: WorkerId,
+    pub(crate) profile: Profile,
     /// How long after the decision its process was gone.
-    pub(super) released: Released,
+    pub(crate) released: Released,
 }
 
 /// When the process that was left was gone.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Released {
+pub(crate) enum Released {
     /// It is not gone yet.
     Pending,
     /// So long after the decision.
@@ -105,28 +88,28 @@ pub(super) enum Released {
 
 /// An answer that has changed workers, while the figures come in.
 #[derive(Debug)]
-pub(super) struct Handover {
-    pub(super) left: Left,
-    pub(super) to: Profile,
-    pub(super) reason: Reason,
-    pub(super) strategy: SwitchStrategy,
+pub(crate) struct Handover {
+    pub(crate) left: Left,
+    pub(crate) to: Profile,
+    pub(crate) reason: Reason,
+    pub(crate) strategy: SwitchStrategy,
     /// Bytes of KV cache that were saved, and the milliseconds that took.
-    pub(super) saved: Option<(u64, f64)>,
+    pub(crate) saved: Option<(u64, f64)>,
     /// Tokens that the KV cache spared the new worker, and the milliseconds that took.
-    pub(super) restored: Option<(u32, f64)>,
+    pub(crate) restored: Option<(u32, f64)>,
     /// Index of the new worker's first token, and the time since the old one's last.
-    pub(super) first_token: Option<(u32, Duration)>,
+    pub(crate) first_token: Option<(u32, Duration)>,
 }
 
 impl Handover {
     /// What is told of it, once all figures are known.
-    pub(super) fn complete(&self) -> Option<AnswerSwitch> {
+    pub(crate) fn complete(&self) -> Option<AnswerSwitch> {
         let known = self.left.released != Released::Pending && self.reason.is_complete();
         if known { self.so_far() } else { None }
     }
 
     /// What is known of it, once the new worker writes.
-    pub(super) fn so_far(&self) -> Option<AnswerSwitch> {
+    pub(crate) fn so_far(&self) -> Option<AnswerSwitch> {
         let (at_token, gap) = self.first_token?;
         let carried = self.restored.is_some_and(|(tokens, _)| tokens > 0);
         Some(AnswerSwitch {
@@ -157,7 +140,7 @@ mod tests {
 
     fn handover() -> Handover {
         Handover {
-            left: Left { generation: 1, profile: Profile::Performance, released: Released::Pending },
+            left: Left { worker: 1, profile: Profile::Performance, released: Released::Pending },
             to: Profile::CpuFallback,
             reason: Reason::Known(Why::Asked { after_token: None }),
             strategy: SwitchStrategy::Standby,

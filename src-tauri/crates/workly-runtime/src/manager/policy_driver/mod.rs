@@ -1,5 +1,9 @@
-//! Following the policy: turns what the monitor sees and where the model is into observations, and keeps what the
-//! policy remembers. Time is an argument, in milliseconds on the monitor's clock.
+//! Driving the policy: turns what the monitor sees and where the model is into observations, asks
+//! `workly_core::policy::decide`, and keeps what that remembers. Time is an argument, in milliseconds on the monitor's
+//! clock.
+
+mod on_reading;
+mod speed_meter;
 
 use workly_core::policy::{
     Config, Decision, Fault, LayerPlan, NextLook, Observation, PolicyState, ProfilePlan, Sight, Speed, Switch, decide,
@@ -7,8 +11,9 @@ use workly_core::policy::{
 use workly_core::profile::{Profile, ProfileChoice};
 use workly_core::reading::Reading;
 
-use super::speed::SpeedMeter;
-use crate::card::{Card, Circumstances};
+use speed_meter::SpeedMeter;
+
+use crate::manager::workers::card::{Card, Circumstances};
 use crate::model_settings::ModelSettings;
 
 /// Time until the GPU is tried again after it would not take the model, milliseconds; doubled each time.
@@ -17,27 +22,27 @@ const LONGEST_REFUSAL_MS: u64 = 480_000;
 
 /// Where the model is, as the manager knows it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Whereabouts {
+pub(crate) struct Whereabouts {
     /// The profile; while the model moves, where it is going.
-    pub(super) profile: Profile,
+    pub(crate) profile: Profile,
     /// What the GPU worker was loaded with, or is being loaded with.
-    pub(super) active: ProfilePlan,
+    pub(crate) active: ProfilePlan,
     /// A GPU worker loads or leaves, or its memory is coming back.
-    pub(super) moving: bool,
+    pub(crate) moving: bool,
     /// An answer is being written.
-    pub(super) answering: bool,
+    pub(crate) answering: bool,
 }
 
 /// The policy's side of the manager.
 #[derive(Debug)]
-pub(super) struct Pilot {
-    pub(super) state: PolicyState,
-    pub(super) card: Option<Card>,
-    pub(super) speed: SpeedMeter,
+pub(crate) struct PolicyDriver {
+    pub(crate) state: PolicyState,
+    pub(crate) card: Option<Card>,
+    pub(crate) speed: SpeedMeter,
     /// The highest profile that is tried; a load above it never ended.
-    pub(super) ceiling: Option<Profile>,
+    pub(crate) ceiling: Option<Profile>,
     /// The model crashed on the GPU too often.
-    pub(super) cpu_only: bool,
+    pub(crate) cpu_only: bool,
     gpu_work_ms: Option<u64>,
     /// The GPU would not take the model: until when it is left alone, and for how long that was.
     refusal: Option<(u64, u64)>,
@@ -46,9 +51,9 @@ pub(super) struct Pilot {
     sight: Sight,
 }
 
-impl Pilot {
+impl PolicyDriver {
     /// `before`: the card before the model was on it.
-    pub(super) fn new(profile: Profile, card: Option<Card>, before: Option<&Reading>, now: u64) -> Self {
+    pub(crate) fn new(profile: Profile, card: Option<Card>, before: Option<&Reading>, now: u64) -> Self {
         let correction = card.as_ref().and_then(|card| card.known.correction).unwrap_or(1.0);
         Self {
             state: PolicyState::new(profile, before, correction, now),
@@ -64,39 +69,39 @@ impl Pilot {
     }
 
     /// The last reading.
-    pub(super) fn reading(&self) -> Option<&Reading> {
+    pub(crate) fn reading(&self) -> Option<&Reading> {
         self.last.as_ref()
     }
 
     /// Whether the monitor sees the card now.
-    pub(super) fn sees(&self) -> bool {
+    pub(crate) fn sees(&self) -> bool {
         matches!(self.sight, Sight::Fresh(_))
     }
 
     /// The GPU worker computed something just now.
-    pub(super) fn worked_on_gpu(&mut self, now: u64) {
+    pub(crate) fn worked_on_gpu(&mut self, now: u64) {
         self.gpu_work_ms = Some(now);
     }
 
     /// The card became known later than the model was loaded.
-    pub(super) fn sized_up(&mut self, card: Card) {
+    pub(crate) fn sized_up(&mut self, card: Card) {
         self.cpu_only |= card.known.cpu_only;
         self.card = Some(card);
     }
 
     /// The GPU would not take the model: it is left alone for a while.
-    pub(super) fn refused(&mut self, now: u64) {
+    pub(crate) fn refused(&mut self, now: u64) {
         let wait = self.refusal.map_or(FIRST_REFUSAL_MS, |(_, wait)| (wait * 2).min(LONGEST_REFUSAL_MS));
         self.refusal = Some((now + wait, wait));
     }
 
     /// The user chose anew: what stood against the GPU is tried again.
-    pub(super) fn forgive(&mut self) {
+    pub(crate) fn forgive(&mut self) {
         (self.refusal, self.ceiling, self.cpu_only) = (None, None, false);
     }
 
     /// The layer plan as things are; empty where the GPU is not to be tried.
-    pub(super) fn plans(&self, settings: &ModelSettings, now: u64) -> LayerPlan {
+    pub(crate) fn plans(&self, settings: &ModelSettings, now: u64) -> LayerPlan {
         let refused = self.refusal.is_some_and(|(until, _)| now < until);
         if self.cpu_only || refused {
             return LayerPlan::default();
@@ -111,7 +116,7 @@ impl Pilot {
     }
 
     /// The layer plan for the card, whatever stands against trying it; `None` while the card or its size is unknown.
-    pub(super) fn solved(&self, settings: &ModelSettings) -> Option<LayerPlan> {
+    pub(crate) fn solved(&self, settings: &ModelSettings) -> Option<LayerPlan> {
         let card = self.card.as_ref()?;
         let reading = self.last.filter(|reading| reading.vram_total > 0).unwrap_or_else(|| card.device.reading());
         let external = self.state.highest_external_vram().unwrap_or(reading.vram_used);
@@ -124,25 +129,25 @@ impl Pilot {
     }
 
     /// A plan's footprint as experience corrects it, bytes.
-    pub(super) fn footprint(&self, plan: ProfilePlan) -> u64 {
+    pub(crate) fn footprint(&self, plan: ProfilePlan) -> u64 {
         (plan.footprint as f64 * self.state.correction()).round() as u64
     }
 
     /// VRAM that another worker may take beside what is on the card, bytes, without an overload.
-    pub(super) fn vram_room(&self, settings: &ModelSettings) -> Option<u64> {
+    pub(crate) fn vram_room(&self, settings: &ModelSettings) -> Option<u64> {
         let reading = self.last.filter(|reading| reading.vram_total > 0 && self.sees())?;
         let line = settings.thresholds.overload_vram_percent / 100.0 * reading.vram_total as f64;
         Some((line as u64).saturating_sub(reading.vram_used).min(reading.vram_free))
     }
 
     /// Whether a clock towards a higher profile runs, or the card is to be watched closely for another reason.
-    pub(super) fn is_climbing(&self) -> bool {
+    pub(crate) fn is_climbing(&self) -> bool {
         self.state.next_look() != NextLook::Interval
     }
 
     /// One look. `full`: utilization was asked for. What was asked for now and not given is unknown. `unix_s`: the wall
     /// clock, seconds since 1970.
-    pub(super) fn look(
+    pub(crate) fn look(
         &mut self,
         sight: Sight,
         full: bool,
@@ -159,7 +164,7 @@ impl Pilot {
     }
 
     /// Thinks again about the last look: the settings changed.
-    pub(super) fn reconsider(
+    pub(crate) fn reconsider(
         &mut self,
         whereabouts: &Whereabouts,
         settings: &ModelSettings,
@@ -170,7 +175,7 @@ impl Pilot {
     }
 
     /// The GPU worker ended by itself. `whereabouts` are those before.
-    pub(super) fn fault(
+    pub(crate) fn fault(
         &mut self,
         fault: Fault,
         whereabouts: &Whereabouts,
@@ -245,7 +250,7 @@ mod tests {
         }
     }
 
-    fn pilot() -> Pilot {
+    fn driver() -> PolicyDriver {
         let device = Device {
             name: "Vulkan0".into(),
             description: "card".into(),
@@ -258,53 +263,53 @@ mod tests {
         let at = |layers: u64| Footprint { weights: layers * 10 * MIB, ..Footprint::default() };
         let footprints = FootprintTable { context_tokens: 64, by_layers: (0..=30).map(at).collect() };
         let card = Card { devices: vec![device.clone()], device, footprints, known: Known::default(), key: None };
-        Pilot::new(Profile::CpuFallback, Some(card), Some(&reading(100)), 0)
+        PolicyDriver::new(Profile::CpuFallback, Some(card), Some(&reading(100)), 0)
     }
 
     const ON_CPU: Whereabouts =
         Whereabouts { profile: Profile::CpuFallback, active: ProfilePlan::NONE, moving: false, answering: false };
 
-    fn climbs(pilot: &mut Pilot, settings: &ModelSettings, from: u64, to: u64) -> Option<Profile> {
+    fn climbs(driver: &mut PolicyDriver, settings: &ModelSettings, from: u64, to: u64) -> Option<Profile> {
         (from..to).step_by(500).find_map(|now| {
             let sight = Sight::Fresh(reading(100));
-            pilot.look(sight, true, &ON_CPU, settings, 0, now).map(|switch| switch.to)
+            driver.look(sight, true, &ON_CPU, settings, 0, now).map(|switch| switch.to)
         })
     }
 
     #[test]
     fn a_free_card_is_climbed_to_after_the_hold_and_not_while_it_refuses() {
         let settings = ModelSettings::new("m.gguf".into());
-        let mut pilot = pilot();
-        assert_eq!(climbs(&mut pilot, &settings, 0, 14_500), None);
-        pilot.refused(14_500);
-        assert_eq!(climbs(&mut pilot, &settings, 14_500, 44_500), None);
-        assert_eq!(climbs(&mut pilot, &settings, 44_500, 62_000), Some(Profile::Performance));
+        let mut driver = driver();
+        assert_eq!(climbs(&mut driver, &settings, 0, 14_500), None);
+        driver.refused(14_500);
+        assert_eq!(climbs(&mut driver, &settings, 14_500, 44_500), None);
+        assert_eq!(climbs(&mut driver, &settings, 44_500, 62_000), Some(Profile::Performance));
     }
 
     #[test]
     fn a_ceiling_and_a_model_that_crashed_too_often_keep_what_is_above_off_the_plan() {
         let settings = ModelSettings::new("m.gguf".into());
-        let mut pilot = pilot();
-        let layers = |pilot: &Pilot| {
-            let plans = pilot.plans(&settings, 0);
+        let mut driver = driver();
+        let layers = |driver: &PolicyDriver| {
+            let plans = driver.plans(&settings, 0);
             (plans.performance.layers, plans.balanced.layers)
         };
-        assert_eq!(layers(&pilot), (30, 19));
-        pilot.ceiling = Some(Profile::Balanced);
-        assert_eq!(layers(&pilot), (19, 19));
-        pilot.cpu_only = true;
-        assert_eq!(layers(&pilot), (0, 0));
-        pilot.forgive();
-        assert_eq!(layers(&pilot), (30, 19));
+        assert_eq!(layers(&driver), (30, 19));
+        driver.ceiling = Some(Profile::Balanced);
+        assert_eq!(layers(&driver), (19, 19));
+        driver.cpu_only = true;
+        assert_eq!(layers(&driver), (0, 0));
+        driver.forgive();
+        assert_eq!(layers(&driver), (30, 19));
     }
 
     #[test]
     fn room_for_another_worker_ends_at_the_overload_line() {
         let settings = ModelSettings::new("m.gguf".into());
-        let mut pilot = pilot();
-        pilot.look(Sight::Fresh(reading(700)), true, &ON_CPU, &settings, 0, 0);
-        assert_eq!(pilot.vram_room(&settings), Some(200 * MIB));
-        pilot.look(Sight::Stale, true, &ON_CPU, &settings, 0, 500);
-        assert_eq!(pilot.vram_room(&settings), None, "nobody knows");
+        let mut driver = driver();
+        driver.look(Sight::Fresh(reading(700)), true, &ON_CPU, &settings, 0, 0);
+        assert_eq!(driver.vram_room(&settings), Some(200 * MIB));
+        driver.look(Sight::Stale, true, &ON_CPU, &settings, 0, 500);
+        assert_eq!(driver.vram_room(&settings), None, "nobody knows");
     }
 }

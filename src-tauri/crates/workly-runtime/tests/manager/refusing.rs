@@ -1,0 +1,98 @@
+//! Workers that refuse, and a card whose memory comes back late.
+
+use serde_json::json;
+use workly_core::device::DeviceWish;
+use workly_core::profile::{Profile, ProfileChoice};
+use workly_core::settings::Standby;
+use workly_runtime::manager::{ModelSettings, Patience};
+use workly_wire::model::ModelState;
+
+use crate::stage::{Heard, Stage, hear_out, hear_to};
+use crate::stopping::kill;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cpu_worker_that_refuses_is_tried_again_with_pauses_and_the_answer_goes_on_when_it_serves() {
+    let mut stage = Stage::set_with(
+        json!({}),
+        |settings| settings.profile = ProfileChoice::Fixed(Profile::CpuFallback),
+        Patience::default(),
+    );
+    stage.manager.load().await.unwrap();
+    let (mut stream, mut heard) = (stage.ask(10_000), Heard::default());
+    hear_to(&mut stream, &mut heard, 5).await;
+    stage.behave(json!({ "cpu_refuses": "out_of_memory" }));
+    kill(stage.snapshot().worker_pid);
+    // Twice refused, three seconds of pauses: without them there would be hundreds of starts.
+    stage.until_logged("load cpu", 3).await;
+    assert!(stage.count("load cpu") <= 4, "{:?}", stage.log());
+    stage.behave(json!({ "cpu_refuses": null }));
+    let at = heard.indices.len() as u32;
+    hear_to(&mut stream, &mut heard, at + 5).await;
+    heard.assert_in_order();
+    stream.stop();
+    hear_out(stream, heard).await.assert_stopped();
+    stage.manager.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cpu_worker_that_refuses_for_good_ends_the_answer_in_words_with_all_its_text() {
+    let mut stage = Stage::set_with(
+        json!({}),
+        |settings| settings.profile = ProfileChoice::Fixed(Profile::CpuFallback),
+        Patience::default(),
+    );
+    stage.manager.load().await.unwrap();
+    let (mut stream, mut heard) = (stage.ask(10_000), Heard::default());
+    hear_to(&mut stream, &mut heard, 5).await;
+    stage.behave(json!({ "cpu_refuses": "out_of_memory" }));
+    kill(stage.snapshot().worker_pid);
+    let heard = hear_out(stream, heard).await;
+    heard.assert_in_order();
+    assert_eq!(heard.ends, 1);
+    assert!(heard.problem.unwrap().message.contains("stopped trying"));
+    assert!(stage.count("load cpu") <= 7, "{:?}", stage.log());
+    // And asked again it answers, once it can.
+    stage.behave(json!({ "cpu_refuses": null }));
+    assert_eq!(hear_out(stage.ask(3), Heard::default()).await.indices.len(), 3);
+    stage.manager.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_model_waits_for_the_memory_of_the_one_before_it() {
+    let stage = Stage::set_with(
+        json!({ "late_s": 1.0 }),
+        |settings| settings.profile = ProfileChoice::Auto,
+        Patience::default(),
+    );
+    stage.manager.load().await.unwrap();
+    let layers = |stage: &Stage| stage.snapshot().model.map(|model| model.gpu_layers);
+    assert_eq!(layers(&stage), Some(10));
+    let chosen =
+        ModelSettings { standby: Standby::Off, gpu: DeviceWish::Auto, ..ModelSettings::new(stage.path("other.gguf")) };
+    stage.manager.configure(chosen);
+    stage
+        .until("the other model", |snapshot| {
+            snapshot.model.as_ref().is_some_and(|model| model.name == "other.gguf")
+                && snapshot.state == ModelState::Ready
+        })
+        .await;
+    assert_eq!(layers(&stage), Some(10), "its own memory was taken for somebody else's: {:?}", stage.log());
+    stage.manager.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_counts_tokens_wrongly_is_ended_and_the_answer_goes_on() {
+    let mut stage = Stage::set(json!({}));
+    stage.manager.load().await.unwrap();
+    let (mut stream, mut heard) = (stage.ask(10_000), Heard::default());
+    hear_to(&mut stream, &mut heard, 5).await;
+    stage.behave(json!({ "gpu_skips": 4_294_967_000_u32 }));
+    stage.until_logged("resume", 1).await;
+    stage.behave(json!({ "gpu_skips": 0 }));
+    let at = heard.indices.len() as u32;
+    hear_to(&mut stream, &mut heard, at + 5).await;
+    heard.assert_in_order();
+    stream.stop();
+    hear_out(stream, heard).await.assert_stopped();
+    stage.manager.shut_down().await;
+}

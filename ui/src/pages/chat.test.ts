@@ -320,12 +320,29 @@ describe("the chat page", () => {
   });
 
   it("tells what happened to damaged conversations until it is dismissed", async () => {
-    conversations.notice = { type: "restored", backup_ms: 0, kept_as: "conversations.damaged-1.db" };
+    backend.changeStore({ type: "restored", backup_ms: 0, kept_as: "conversations.damaged-1.db" });
     await update();
     expect(one("store-notice").textContent).toContain("conversations.damaged-1.db");
     one("dismiss-store-notice").click();
     await update();
     expect(all("store-notice")).toHaveLength(0);
+  });
+
+  it("copies where the damaged file is, and shows nothing to copy where there is none", async () => {
+    const writeText = vi.fn(async () => undefined);
+    vi.stubGlobal("navigator", { ...navigator, clipboard: { writeText } });
+    const copy = () => one("store-notice").querySelector<HTMLButtonElement>(`[title="${words.t.store.copyFile}"]`);
+    backend.changeStore({ type: "emptied", kept_as: "/data/conversations.damaged-1.db" });
+    await update();
+    copy()?.click();
+    await update();
+    expect(writeText).toHaveBeenCalledWith("/data/conversations.damaged-1.db");
+    expect(copy()?.textContent).toContain(words.t.app.copied);
+    backend.changeStore({ type: "not_kept", details: "read-only file system" });
+    await update();
+    expect(one("store-notice").textContent).toContain("read-only file system");
+    expect(copy()).toBeNull();
+    vi.unstubAllGlobals();
   });
 
   it("keeps instructions and sampling with the conversation", async () => {

@@ -1,5 +1,6 @@
 // Formulas in Markdown: `$…$`, `$$…$$`, `\(…\)` and `\[…\]` become plain elements that hold the TeX; drawing them
-// comes after everything was made safe.
+// comes after everything was made safe. The plugins there are draw at once, or know no `\(…\)`, or take `$&` in TeX for
+// a mark of their own.
 
 import type MarkdownIt from "markdown-it";
 import type { StateBlock, StateInline } from "markdown-it";

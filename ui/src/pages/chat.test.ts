@@ -278,6 +278,23 @@ describe("the chat page", () => {
     expect(document.querySelectorAll("article").length).toBeLessThan(60);
   });
 
+  it("exports and renames a conversation from its menu", async () => {
+    conversations.put(summary(1));
+    await update();
+    const choose = async (item: string) => {
+      one("conversation-menu").focus();
+      await press("Enter");
+      one(item).focus();
+      await press("Enter");
+      await vi.waitFor(() => expect(all(item)).toHaveLength(0));
+    };
+    await choose("menu-markdown");
+    expect(backend.exported).toEqual([[1, "markdown"]]);
+    await vi.waitFor(() => expect(document.activeElement).toBe(one("conversation-menu")));
+    await choose("menu-rename");
+    expect(document.activeElement).toBe(one("rename"));
+  });
+
   it("renames a conversation in its place", async () => {
     conversations.list = [summary(1, { title: "Old" })];
     await update();

@@ -7,10 +7,10 @@ use workly_core::device::{DeviceWish, choose_gpu};
 use workly_core::problem::Problem;
 use workly_engine::protocol::{Command, ModelReading, Reply};
 use workly_engine::worker::{Patience, Worker};
+use workly_library::library::CardNow;
 
 use crate::bring_up::unexpected;
 use crate::launcher::{Backends, Launcher};
-use crate::library::CardNow;
 
 /// What llama.cpp reads in a model's header. `program`: the one that is started as `worker`.
 ///

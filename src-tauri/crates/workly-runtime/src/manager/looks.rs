@@ -15,9 +15,9 @@ use super::pilot::Whereabouts;
 use super::switch::{EVACUATE_WITHIN, Stage};
 use super::task::Task;
 use crate::card::Card;
-use crate::experience::unix_ms;
 use crate::model_settings::ModelSettings;
 use crate::monitor::Activity;
+use workly_library::experience::unix_ms;
 
 /// Time between two reports of a worker's devices, where no probe knows the card.
 const DEVICES_EVERY: Duration = Duration::from_secs(5);

@@ -32,13 +32,13 @@ use workly_wire::model::ModelSnapshot;
 use workly_wire::monitor::DecisionEntry;
 
 use crate::bring_up::{Progress, Site};
-use crate::experience::Experience;
 use crate::launcher::Launcher;
 pub use crate::model_settings::ModelSettings;
 use crate::monitor::Monitor;
 use answer::Answer;
 pub use answer::random_seed;
 use task::{Order, Task};
+use workly_library::experience::Experience;
 
 /// The handle of the manager's task. When the last handle is gone the task ends, and the worker with it.
 #[derive(Debug, Clone)]

@@ -18,7 +18,7 @@ use super::switch::{Arrival, Coming, EVACUATE_WITHIN, Stage, Switch};
 use super::task::Task;
 use crate::bring_up::{First, Running, Setback};
 use crate::cpu::{available_memory, default_threads, step_down_threads};
-use crate::experience::unix_ms;
+use workly_library::experience::unix_ms;
 
 impl Task {
     /// Brings the model up: for the first time, or again where the policy wants it.

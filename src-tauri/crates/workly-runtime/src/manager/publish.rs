@@ -7,7 +7,7 @@ use workly_wire::monitor::DecisionEntry;
 
 use super::handover::Reason;
 use super::task::Task;
-use crate::experience::unix_ms;
+use workly_library::experience::unix_ms;
 
 /// A move that was made.
 pub(super) struct Made {

@@ -17,7 +17,7 @@ use super::placed::Placed;
 use super::switch::Stage;
 use super::task::Task;
 use crate::bring_up::{Setback, told};
-use crate::experience::unix_ms;
+use workly_library::experience::unix_ms;
 
 const NOT_COMPUTED: WorkerFault = WorkerFault { kind: WorkerFaultKind::NotComputed, signal: None, exit_code: None };
 /// Workers in a row that end before they write a token, whoever ended them, until no more are tried.

@@ -10,7 +10,7 @@ use workly_engine::worker::Worker;
 
 use super::task::Task;
 use super::waiting::Later;
-use crate::experience::unix_ms;
+use workly_library::experience::unix_ms;
 
 /// Time until another is sent after one was lost.
 const AGAIN: Duration = Duration::from_mins(1);

@@ -17,8 +17,8 @@ use super::apps::{Place, Surroundings};
 use super::change::is_within;
 use super::facts::{inspect, is_model};
 use super::scan::{Found, Scanned, scan};
-use crate::cpu::memory_to_be_had;
 use crate::experience::{Experience, Learned, ModelFile, OnCard};
+use crate::memory::memory_to_be_had;
 
 /// Steps in which figures that always move are told, bytes: not every change of them is news.
 const STEP: u64 = 64 << 20;
@@ -45,19 +45,6 @@ pub struct CardNow {
     pub vram_total: u64,
     /// Bytes that other programs take.
     pub vram_external: u64,
-}
-
-impl CardNow {
-    /// The card that a monitor watches; `None` while it sees none.
-    pub fn of(seen: &crate::monitor::Snapshot) -> Option<Self> {
-        let (gpu, shown) = (seen.gpu.as_ref()?, seen.shown.filter(|shown| shown.vram_total > 0)?);
-        Some(Self {
-            name: gpu.description.clone(),
-            pci_address: gpu.pci_address.clone(),
-            vram_total: shown.vram_total,
-            vram_external: shown.vram_used.saturating_sub(seen.own_bytes.unwrap_or(0)),
-        })
-    }
 }
 
 /// What the settings say that matters here.

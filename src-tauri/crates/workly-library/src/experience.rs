@@ -16,7 +16,7 @@ use workly_core::layer_plan::FootprintTable;
 use workly_core::model::{ContextSize, KvType};
 use workly_core::profile::Profile;
 
-use crate::whole_file;
+use workly_files::whole_file;
 
 /// The file in Workly's data folder.
 const FILE: &str = "footprints.json";
@@ -83,39 +83,33 @@ impl Known {
 
 /// A card, as far as it is told apart from others.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct OnCard<'a> {
+pub struct OnCard<'a> {
     /// Its name.
-    pub(crate) name: &'a str,
+    pub name: &'a str,
     /// PCI address, where it is known.
-    pub(crate) pci_address: Option<&'a str>,
+    pub pci_address: Option<&'a str>,
 }
 
 /// Everything that is remembered at one moment.
 #[derive(Debug, Default)]
-pub(crate) struct Learned {
+pub struct Learned {
     entries: Vec<(Key, Known)>,
 }
 
 /// What is remembered of a model, for one card and the CPU.
 #[derive(Debug, Default)]
-pub(crate) struct OfModel {
+pub struct OfModel {
     /// What it would take of the card.
-    pub(crate) footprints: Option<FootprintTable>,
+    pub footprints: Option<FootprintTable>,
     /// Measured by predicted footprint.
-    pub(crate) correction: Option<f64>,
+    pub correction: Option<f64>,
     /// Tokens per second, in the order of [`Profile::ALL`].
-    pub(crate) speeds: [Option<f64>; 3],
+    pub speeds: [Option<f64>; 3],
 }
 
 impl Learned {
     /// What is remembered of a model, set up so, on this card and on the CPU; the newest entry counts.
-    pub(crate) fn of_model(
-        &self,
-        model: &ModelFile,
-        context: ContextSize,
-        kv_type: KvType,
-        card: Option<OnCard>,
-    ) -> OfModel {
+    pub fn of_model(&self, model: &ModelFile, context: ContextSize, kv_type: KvType, card: Option<OnCard>) -> OfModel {
         let fits = |key: &Key| key.model == *model && key.context == context && key.kv_type == kv_type;
         let newest = |is_it: &dyn Fn(&Key) -> bool| {
             self.entries.iter().rev().find(|(key, _)| fits(key) && is_it(key)).map(|(_, known)| known)
@@ -151,7 +145,7 @@ struct Loading {
 /// The marker of a load under way, gone when this is dropped. One that is found without its process is of a load that
 /// never ended: the machine froze, or somebody ended Workly because it looked so.
 #[derive(Debug)]
-pub(crate) struct LoadMarker(PathBuf);
+pub struct LoadMarker(PathBuf);
 
 impl Drop for LoadMarker {
     fn drop(&mut self) {
@@ -175,7 +169,7 @@ impl Experience {
     }
 
     /// Everything that is known at this moment.
-    pub(crate) fn learned(&self) -> Learned {
+    pub fn learned(&self) -> Learned {
         let entries = self.file().map(|file| Remembered::read(&file).entries);
         Learned { entries: entries.unwrap_or_default() }
     }
@@ -191,7 +185,7 @@ impl Experience {
     }
 
     /// Marks a load as under way.
-    pub(crate) fn mark_load(&self, model: &Path, profile: Profile) -> Option<LoadMarker> {
+    pub fn mark_load(&self, model: &Path, profile: Profile) -> Option<LoadMarker> {
         let folder = self.folder.as_ref()?.join(LOADING);
         let file = folder.join(format!("{}.json", std::process::id()));
         let write = || -> io::Result<()> {
@@ -209,7 +203,7 @@ impl Experience {
     }
 
     /// The lowest profile in which a load of this model never ended, if there is one. It is told once.
-    pub(crate) fn take_unfinished_load(&self, model: &Path) -> Option<Profile> {
+    pub fn take_unfinished_load(&self, model: &Path) -> Option<Profile> {
         let (folder, model) = (self.folder.as_ref()?.join(LOADING), ModelFile::read(model).ok()?);
         let mut lowest: Option<Profile> = None;
         for entry in fs::read_dir(folder).ok()?.flatten() {
@@ -288,7 +282,7 @@ impl ModelFile {
     /// # Errors
     ///
     /// When the file cannot be read.
-    pub(crate) fn read(path: &Path) -> io::Result<Self> {
+    pub fn read(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         let metadata = file.metadata()?;
         let since = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -322,7 +316,7 @@ fn update(file: &Path, key: &Key, change: impl FnOnce(&mut Known)) -> io::Result
 }
 
 /// Milliseconds since 1970.
-pub(crate) fn unix_ms() -> u64 {
+pub fn unix_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
 }
 

@@ -20,8 +20,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use workly_core::problem::ProblemCode;
-use workly_runtime::catalogue;
-use workly_runtime::transfers::{FreeSpace, Options, Transfers};
+use workly_library::catalogue;
+use workly_library::transfers::{FreeSpace, Options, Transfers};
 use workly_wire::models::{CatalogueModel, Transfer, TransferState};
 
 /// How long anything here may take at the most.

@@ -11,7 +11,7 @@ use workly_core::problem::{Problem, ProblemCode};
 use workly_wire::models::{HashSource, TransferKind};
 
 use super::names;
-use crate::whole_file;
+use workly_files::whole_file;
 
 /// The folder inside that of models; hidden, so that nobody takes an unfinished file for a model.
 const FOLDER: &str = ".incoming";

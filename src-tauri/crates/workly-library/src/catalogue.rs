@@ -186,9 +186,9 @@ mod tests {
 
     #[test]
     fn what_the_list_says_of_the_model_that_comes_with_workly_is_true() {
-        let Some(path) = crate::places::embedded_model(None) else { return };
+        let Some(path) = workly_files::places::embedded_model(None) else { return };
         let model = find("smollm2-135m").unwrap();
-        assert_eq!(file_name(&model).as_deref(), Some(crate::places::EMBEDDED_MODEL));
+        assert_eq!(file_name(&model).as_deref(), Some(workly_files::places::EMBEDDED_MODEL));
         let content = std::fs::read(path).unwrap();
         assert_eq!(model.size_bytes, Some(content.len() as u64));
         let hash = ring::digest::digest(&ring::digest::SHA256, &content);

@@ -10,7 +10,7 @@ use workly_core::settings::Settings;
 use workly_wire::models::{CatalogueModel, LibrarySnapshot, ModelSource};
 
 use crate::catalogue;
-use crate::cpu::memory_to_be_had;
+use crate::memory::memory_to_be_had;
 
 /// Adds to each model how it would fit and which one of the library it is, and puts the best first.
 pub fn seen_from_here(

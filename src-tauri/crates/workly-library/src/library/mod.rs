@@ -184,5 +184,5 @@ pub fn warn_before_load(
 ) -> Option<workly_core::why::Notice> {
     let shape = inspect(path).ok()?.shape;
     let needed = shape.memory(context, workly_core::model::KvType::default(), gpu_layers);
-    workly_core::fit::memory_warning(needed, crate::cpu::memory_to_be_had())
+    workly_core::fit::memory_warning(needed, crate::memory::memory_to_be_had())
 }

@@ -17,7 +17,7 @@ use workly_core::problem::ProblemCode;
 use workly_core::settings::Settings;
 use workly_core::why::Notice;
 use workly_gguf::{Kind, TensorType, Value, Writer};
-use workly_runtime::library::{self, CardNow, Library, LibraryPlaces, Surroundings, System};
+use workly_library::library::{self, CardNow, Library, LibraryPlaces, Surroundings, System};
 use workly_wire::models::{LibraryModel, LibrarySnapshot, ModelSource};
 
 /// A machine of its own: a home, a data folder.

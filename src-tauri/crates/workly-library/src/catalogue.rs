@@ -192,10 +192,7 @@ mod tests {
         let content = std::fs::read(path).unwrap();
         assert_eq!(model.size_bytes, Some(content.len() as u64));
         let hash = ring::digest::digest(&ring::digest::SHA256, &content);
-        assert_eq!(
-            model.sha256,
-            Some(hash.as_ref().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")))
-        );
+        assert_eq!(model.sha256, Some(data_encoding::HEXLOWER.encode(hash.as_ref())));
     }
 
     #[test]

@@ -2,21 +2,21 @@
 //! often their workers crashed, and whether a load was under way when everything stopped.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::hash::{DefaultHasher, Hasher as _};
+use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use ring::digest;
 use serde::{Deserialize, Serialize};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 use workly_core::device::Device;
 use workly_core::layer_plan::FootprintTable;
 use workly_core::model::{ContextSize, KvType};
 use workly_core::profile::Profile;
-
 use workly_files::whole_file;
+use workly_gguf::open_regular;
 
 /// The file in Workly's data folder.
 const FILE: &str = "footprints.json";
@@ -283,15 +283,19 @@ impl ModelFile {
     ///
     /// When the file cannot be read.
     pub fn read(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
+        let file = open_regular(path)?;
         let metadata = file.metadata()?;
         let since = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut header = Vec::new();
         file.take(HEADER_BYTES).read_to_end(&mut header)?;
-        let mut hasher = DefaultHasher::new();
-        hasher.write(&header);
-        Ok(Self { bytes: metadata.len(), modified_ms: since.as_millis() as u64, header_hash: hasher.finish() })
+        Ok(Self { bytes: metadata.len(), modified_ms: since.as_millis() as u64, header_hash: hash(&header) })
     }
+}
+
+/// The beginning of a SHA-256: it is kept in files, so every version of Workly must get the same.
+fn hash(bytes: &[u8]) -> u64 {
+    let digest = digest::digest(&digest::SHA256, bytes);
+    digest.as_ref().iter().take(8).fold(0, |hash, byte| (hash << 8) | u64::from(*byte))
 }
 
 impl Remembered {
@@ -384,6 +388,24 @@ mod tests {
             assert_eq!((known.speeds, known.footprints), ([None, None, Some(9.0)], None));
         }
         assert_eq!(of(2, Some(named)).speeds, [None; 3]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_in_place_of_a_model_keeps_nobody_waiting() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("m.gguf");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let (done, read) = std::sync::mpsc::channel();
+        let _reader = std::thread::spawn(move || done.send(ModelFile::read(&pipe).map_err(|error| error.kind())));
+        let read = read.recv_timeout(std::time::Duration::from_mins(1));
+        assert_eq!(read.unwrap().unwrap_err(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn what_tells_a_file_apart_is_the_same_in_every_version() {
+        // The first digits of the SHA-256 of "abc", as FIPS 180-4 gives it.
+        assert_eq!(hash(b"abc"), 0xba78_16bf_8f01_cfea);
     }
 
     #[test]

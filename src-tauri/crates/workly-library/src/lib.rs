@@ -6,6 +6,7 @@
 pub mod catalogue;
 pub mod catalogue_view;
 pub mod experience;
+mod file_name;
 pub mod library;
 pub mod memory;
 pub mod transfers;

@@ -121,6 +121,5 @@ fn of_catalogue(url: String, sha256: Option<String>, bytes: Option<u64>) -> Cata
 }
 
 fn sha256(content: &[u8]) -> String {
-    let hash = ring::digest::digest(&ring::digest::SHA256, content);
-    hash.as_ref().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+    data_encoding::HEXLOWER.encode(ring::digest::digest(&ring::digest::SHA256, content).as_ref())
 }

@@ -14,14 +14,14 @@ use workly_engine::end::{EndKind, WorkerEnd};
 use workly_engine::protocol::{Command, LoadRequest, Reply};
 use workly_engine::worker::{CallEvent, Worker};
 use workly_gpu::{Sysfs, is_same};
+use workly_library::experience::{Experience, unix_ms};
+use workly_library::library;
 
 use crate::card::{self, Card, Circumstances, Unsized};
 use crate::cpu::default_threads;
 use crate::launcher::{Backends, Launcher};
 use crate::model_settings::ModelSettings;
 use crate::monitor::{Activity, Monitor};
-use workly_library::experience::{Experience, unix_ms};
-use workly_library::library;
 
 /// How long a driver may take to be asked about the card before the model is loaded without its figures.
 const DRIVER_PATIENCE: Duration = Duration::from_secs(2);

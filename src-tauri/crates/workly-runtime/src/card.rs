@@ -14,11 +14,11 @@ use workly_core::reading::Reading;
 use workly_engine::end::WorkerEnd;
 use workly_engine::protocol::{Command, FootprintRequest, Reply};
 use workly_engine::worker::{Patience, Worker};
+use workly_library::experience::{Experience, Key, Known};
 
 use crate::bring_up::unexpected;
 use crate::launcher::{Backends, Launcher, VULKAN_DEVICES};
 use crate::model_settings::ModelSettings;
-use workly_library::experience::{Experience, Key, Known};
 
 /// A model sized up for a device.
 #[derive(Debug, Clone)]

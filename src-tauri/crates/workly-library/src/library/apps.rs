@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use workly_gguf::open_regular;
 use workly_wire::models::ModelSource;
 
 /// Bytes of another program's settings that are read.
@@ -153,7 +153,7 @@ impl Surroundings {
 /// A small file of another program; `None` where it cannot be read.
 pub(super) fn text(path: &Path) -> Option<String> {
     let mut text = String::new();
-    fs::File::open(path).ok()?.take(MOST_BYTES).read_to_string(&mut text).ok()?;
+    open_regular(path).ok()?.take(MOST_BYTES).read_to_string(&mut text).ok()?;
     Some(text)
 }
 

@@ -5,15 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use workly_core::problem::{Problem, ProblemCode};
-use workly_gguf::{part_of_name, part_path};
+use workly_gguf::{SplitName, part_of_name, part_path};
+
+use crate::file_name::is_for_every_system;
 
 /// Bytes that the name of a model may have; with the number of a part every file system takes it.
 const MOST_NAME: usize = 200;
-/// Names that Windows keeps for itself.
-const RESERVED: [&str; 22] = [
-    "con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8", "com9", "lpt1", "lpt2",
-    "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
-];
 
 /// Whether a file lies in a folder, wherever links lead: its own name must not count, as a link is removed as a link.
 pub(crate) fn is_within(folder: &Path, path: &Path) -> bool {
@@ -86,9 +83,9 @@ pub(super) fn rename(own: &Path, path: &Path, name: &str) -> Result<PathBuf, Pro
     if let Some(outside) = parts.iter().find(|part| !is_within(own, part)) {
         return Err(not_ours(outside));
     }
-    let target = |part: &Path| match part_of_name(part) {
-        Some((number, count)) => part.with_file_name(format!("{name}-{number:05}-of-{count:05}.gguf")),
-        None => part.with_file_name(format!("{name}.gguf")),
+    let target = |part: &Path| {
+        let stem = SplitName::of_path(part).map(|part| SplitName { base: name, ..part }.part(part.number));
+        part.with_file_name(format!("{}.gguf", stem.as_deref().unwrap_or(name)))
     };
     let moves: Vec<(PathBuf, PathBuf)> = parts.into_iter().map(|part| (target(&part), part)).collect();
     let Some((first, _)) = moves.first().cloned() else { return Err(not_ours(path)) };
@@ -120,7 +117,6 @@ fn usable(name: &str) -> Result<&str, Problem> {
     let name = trimmed.strip_suffix(".gguf").unwrap_or(trimmed).trim_end();
     let refused =
         |why: &str| Err(Problem::new(ProblemCode::InvalidSetting, format!("This name cannot be used: {why}.")));
-    let start = name.split('.').next().unwrap_or_default().to_lowercase();
     if name.is_empty() {
         refused("it is empty")
     } else if name.len() > MOST_NAME {
@@ -129,9 +125,9 @@ fn usable(name: &str) -> Result<&str, Problem> {
         refused("it has a character that file names cannot have")
     } else if name.starts_with('.') || name.ends_with('.') {
         refused("it begins or ends with a full stop")
-    } else if RESERVED.contains(&start.as_str()) {
-        refused("the system keeps it for itself")
-    } else if part_of_name(Path::new(&format!("{name}.gguf"))).is_some() {
+    } else if !is_for_every_system(name) {
+        refused("some systems keep it for themselves")
+    } else if SplitName::parse(name).is_some() {
         refused("it looks like one part of a split model")
     } else {
         Ok(name)

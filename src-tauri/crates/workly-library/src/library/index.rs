@@ -108,7 +108,7 @@ struct Entry {
 
 /// All models that were found.
 #[derive(Debug)]
-pub(super) struct Shelf {
+pub(super) struct Index {
     places: LibraryPlaces,
     pub(super) wishes: Wishes,
     pub(super) card: Option<CardNow>,
@@ -120,7 +120,7 @@ pub(super) struct Shelf {
     cache: HashMap<PathBuf, Cached>,
 }
 
-impl Shelf {
+impl Index {
     pub(super) fn new(places: LibraryPlaces, wishes: Wishes) -> Self {
         let experience = Experience::new(places.data_dir.as_deref());
         Self {

@@ -1,6 +1,6 @@
 //! The model library: the models on this machine, what they are, and how they fit.
 //!
-//! One thread owns it; everyone else sends it orders and watches its snapshot. Models lie in Workly's own folder, in
+//! One thread owns it; everyone else sends it commands and watches its snapshot. Models lie in Workly's own folder, in
 //! folders that the user added, with Workly itself, and where other programs keep theirs, which are used in place and
 //! never changed. Headers are read in Rust (`workly-gguf`), never by llama.cpp: a hostile file gets a sentence.
 //!
@@ -9,10 +9,11 @@
 mod apps;
 mod change;
 mod facts;
+mod index;
 mod ollama;
+mod owner;
 mod scan;
-mod shelf;
-mod task;
+mod schedule;
 mod watching;
 
 use std::io;
@@ -29,10 +30,10 @@ use workly_wire::models::LibrarySnapshot;
 pub use apps::{Place, Surroundings, System};
 pub(crate) use change::is_within;
 pub use facts::{Inspected, inspect};
-pub use shelf::{CardNow, LibraryPlaces};
+pub use index::{CardNow, LibraryPlaces};
 
-use shelf::{Shelf, Wishes};
-use task::{Order, Task};
+use index::{Index, Wishes};
+use owner::{Command, Owner};
 use watching::Watching;
 
 /// The handle of the library's thread. When the last one is gone the thread ends.
@@ -44,13 +45,13 @@ pub struct Library {
 
 #[derive(Debug)]
 struct Thread {
-    orders: Sender<Order>,
+    commands: Sender<Command>,
 }
 
 impl Drop for Thread {
     fn drop(&mut self) {
         // The watch over the folders holds a sender too: the channel alone would not end.
-        let _ = self.orders.send(Order::End);
+        let _ = self.commands.send(Command::End);
     }
 }
 
@@ -61,10 +62,10 @@ pub fn look(
     chosen: Option<&Path>,
     card: Option<CardNow>,
 ) -> LibrarySnapshot {
-    let mut shelf = Shelf::new(places, Wishes::of(settings, chosen));
-    shelf.card = card;
-    shelf.search();
-    shelf.describe(false)
+    let mut index = Index::new(places, Wishes::of(settings, chosen));
+    index.card = card;
+    index.search();
+    index.describe(false)
 }
 
 impl Library {
@@ -76,13 +77,14 @@ impl Library {
     ///
     /// When the system gives no thread.
     pub fn start(places: LibraryPlaces, settings: &Settings, chosen: Option<&Path>) -> io::Result<Self> {
-        let (orders, received) = mpsc::channel();
+        let (commands, received) = mpsc::channel();
         let (publish, snapshot) = watch::channel(LibrarySnapshot { is_searching: true, ..LibrarySnapshot::default() });
-        let shelf = Shelf::new(places, Wishes::of(settings, chosen));
-        let watching = Watching::start(orders.clone());
-        let task = Task::new(shelf, received, publish, watching);
-        thread::Builder::new().name("library".into()).spawn(move || task.run())?;
-        Ok(Self { thread: Arc::new(Thread { orders }), snapshot })
+        let index = Index::new(places, Wishes::of(settings, chosen));
+        let told = commands.clone();
+        let watching = Watching::start(move || drop(told.send(Command::Changed)));
+        let owner = Owner::new(index, received, publish, watching);
+        thread::Builder::new().name("library".into()).spawn(move || owner.run())?;
+        Ok(Self { thread: Arc::new(Thread { commands }), snapshot })
     }
 
     /// Watches the library.
@@ -90,31 +92,31 @@ impl Library {
         self.snapshot.clone()
     }
 
-    fn order(&self, order: Order) {
+    fn send(&self, command: Command) {
         // The thread ends with its last handle, and this is one.
-        let _ = self.thread.orders.send(order);
+        let _ = self.thread.commands.send(command);
     }
 
     /// Searches all folders again.
     pub fn refresh(&self) {
-        self.order(Order::Refresh(None));
+        self.send(Command::Refresh(None));
     }
 
     /// Searches all folders again, and returns once the snapshot shows it.
     pub async fn refreshed(&self) {
         let (done, searched) = oneshot::channel();
-        self.order(Order::Refresh(Some(done)));
+        self.send(Command::Refresh(Some(done)));
         let _ = searched.await;
     }
 
     /// Takes changed settings over: folders, context, thresholds. `chosen` as in [`Self::start`].
     pub fn configure(&self, settings: &Settings, chosen: Option<&Path>) {
-        self.order(Order::Configure(Box::new(Wishes::of(settings, chosen))));
+        self.send(Command::Configure(Box::new(Wishes::of(settings, chosen))));
     }
 
     /// Tells of the card; small changes of what others take are passed over.
     pub fn set_card(&self, card: Option<CardNow>) {
-        self.order(Order::Card(card));
+        self.send(Command::Card(card));
     }
 
     /// The file of a model by its id; the first one of a split model.
@@ -130,7 +132,7 @@ impl Library {
     /// It lies elsewhere, the name cannot be used or is taken, or the system refuses.
     pub async fn rename(&self, id: &str, name: &str) -> Result<String, Problem> {
         let (done, renamed) = oneshot::channel();
-        self.order(Order::Rename { id: id.to_owned(), name: name.to_owned(), done });
+        self.send(Command::Rename { id: id.to_owned(), name: name.to_owned(), done });
         renamed.await.unwrap_or_else(|_| Err(ended()))
     }
 
@@ -141,7 +143,7 @@ impl Library {
     /// It lies elsewhere, or the system refuses.
     pub async fn delete(&self, id: &str) -> Result<(), Problem> {
         let (done, deleted) = oneshot::channel();
-        self.order(Order::Delete { id: id.to_owned(), done });
+        self.send(Command::Delete { id: id.to_owned(), done });
         deleted.await.unwrap_or_else(|_| Err(ended()))
     }
 }

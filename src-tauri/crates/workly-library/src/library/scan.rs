@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use workly_core::problem::{Problem, ProblemCode};
-use workly_gguf::{part_of_name, part_path};
+use workly_gguf::{SplitName, part_of_name, part_path};
 use workly_wire::models::{LibraryFolder, ModelSource};
 
 use super::apps::Place;
@@ -146,10 +146,8 @@ pub(super) fn is_model_file(path: &Path) -> bool {
 pub(super) fn title(path: &Path) -> String {
     let name = |path: &Path| path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let stem = name(path);
-    if part_of_name(path).is_some()
-        && let Some((title, _)) = stem.rsplit_once("-of-").and_then(|(rest, _)| rest.rsplit_once('-'))
-    {
-        return title.to_owned();
+    if let Some(part) = SplitName::of_path(path) {
+        return part.base.to_owned();
     }
     match path.parent().and_then(Path::file_name) {
         Some(folder) if stem.eq_ignore_ascii_case("model") => folder.to_string_lossy().into_owned(),

@@ -7,13 +7,11 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::Sender;
 
 use notify::event::{ModifyKind, RemoveKind};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use super::scan::is_model_file;
-use super::task::Order;
 
 /// Folders that are watched at the most.
 const MOST_FOLDERS: usize = 2_048;
@@ -25,11 +23,12 @@ pub(super) struct Watching {
 }
 
 impl Watching {
-    /// Nothing is watched yet. Where the system can watch nothing, folders are searched when somebody asks.
-    pub(super) fn start(orders: Sender<Order>) -> Self {
+    /// Nothing is watched yet. `changed` is called when a model may have come, gone or changed. Where the system can watch
+    /// nothing, folders are searched when somebody asks.
+    pub(super) fn start(changed: impl Fn() + Send + 'static) -> Self {
         let told = move |event: notify::Result<Event>| {
             if event.as_ref().map_or(true, concerns) {
-                let _ = orders.send(Order::Changed);
+                changed();
             }
         };
         let watcher = notify::recommended_watcher(told);

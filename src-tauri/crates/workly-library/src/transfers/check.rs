@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
+use data_encoding::HEXLOWER;
 use ring::digest;
 use workly_core::problem::{Problem, ProblemCode};
 use workly_gguf::{Fault, GgufError, Header};
 
-use super::names;
 use super::problems;
 
 /// Bytes that are hashed at a time.
@@ -24,7 +24,7 @@ pub(super) fn sha256(path: &Path, is_stopped: impl Fn() -> bool) -> io::Result<O
             return Ok(None);
         }
         match file.read(&mut block) {
-            Ok(0) => return Ok(Some(names::hex(hash.finish().as_ref()))),
+            Ok(0) => return Ok(Some(HEXLOWER.encode(hash.finish().as_ref()))),
             Ok(bytes) => hash.update(&block[..bytes]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),

@@ -7,15 +7,17 @@ use reqwest::Response;
 use tokio::fs::{self, File};
 use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
 use tokio::task;
+use tokio::time::Instant;
 use url::Url;
 use workly_core::problem::{Problem, ProblemCode};
 use workly_wire::models::{HashSource, TransferState};
 
-use super::answer::{Verdict, judge};
 use super::check;
 use super::host::{self, NoReply, Reply};
 use super::job::{Halt, Job};
+use super::pace::Pace;
 use super::problems;
+use super::response::{NextStep, judge};
 
 /// Bytes between two looks at the disk.
 const LOOK_EVERY: u64 = 64 << 20;
@@ -77,8 +79,12 @@ impl Job {
                 Err(Trouble::Again(problem, wait)) => (problem, wait),
             };
             let received = self.folder.received(&self.record, index);
-            attempts = if received > most { 0 } else { attempts + 1 };
-            most = most.max(received);
+            // Less than that is no progress, or a host that trickles would be asked for ever.
+            if received >= most.saturating_add(self.options.enough()) {
+                (attempts, most) = (0, received);
+            } else {
+                attempts += 1;
+            }
             if attempts >= self.options.attempts {
                 return Err(problem.into());
             }
@@ -111,14 +117,14 @@ impl Job {
             let Reply { said, linked_sha256, host, content } = reply;
             let file = &self.record.files[index];
             match judge(&said, &host, file, have, linked_sha256.as_deref()) {
-                Verdict::Complete => {
+                NextStep::Complete => {
                     self.file(index).bytes = Some(have);
                     return Ok(self.save()?);
                 }
-                Verdict::StartOver => self.drop_part(index, Some(&host)).await?,
-                Verdict::Refuse(problem) => return Err(problem.into()),
-                Verdict::Again(problem, wait) => return Err(Trouble::Again(problem, wait)),
-                Verdict::Take { from, total, is_new } => {
+                NextStep::StartOver => self.drop_part(index, Some(&host)).await?,
+                NextStep::Refuse(problem) => return Err(problem.into()),
+                NextStep::Again(problem, wait) => return Err(Trouble::Again(problem, wait)),
+                NextStep::Take { from, total, is_new } => {
                     if is_new {
                         self.drop_part(index, Some(&host)).await?;
                     }
@@ -214,8 +220,10 @@ impl Job {
     async fn write(&mut self, index: usize, content: &mut Content, file: &mut File) -> Result<(), Trouble> {
         let mut looked = content.written;
         let mut start = if content.written == 0 { MAGIC } else { &[] };
+        let mut pace = Pace::default();
         loop {
-            let next = tokio::time::timeout(self.options.patience, content.response.chunk());
+            let asked = Instant::now();
+            let next = tokio::time::timeout(pace.left(self.options.patience), content.response.chunk());
             let chunk = tokio::select! {
                 biased;
                 () = self.stop.set() => return Err(Trouble::Halt(Halt::Stopped)),
@@ -231,6 +239,7 @@ impl Job {
                 Ok(Err(error)) => return again(problems::broke_off(&content.host, host::chain(&error))),
                 Err(_) => return again(problems::stalled(&content.host, self.options.patience)),
             };
+            pace.note(asked.elapsed(), chunk.len() as u64, self.options.enough());
             let compared = start.len().min(chunk.len());
             if chunk[..compared] != start[..compared] {
                 let name = &self.record.files[index].name;

@@ -8,8 +8,8 @@ use reqwest::{Client, Response, redirect};
 use url::{Host as Name, Url};
 use workly_core::problem::{Problem, ProblemCode};
 
-use super::answer::{Said, linked_sha256};
 use super::problems;
+use super::response::{ResponseHead, linked_sha256};
 
 /// Redirects that are followed.
 const MOST_REDIRECTS: usize = 10;
@@ -25,7 +25,7 @@ pub(super) struct Hosts {
 /// An answer whose content has not been read yet.
 #[derive(Debug)]
 pub(super) struct Reply {
-    pub(super) said: Said,
+    pub(super) said: ResponseHead,
     /// SHA-256 that a host on the way told.
     pub(super) linked_sha256: Option<String>,
     /// Who answers in the end.
@@ -89,7 +89,7 @@ impl Hosts {
             match (response.status().as_u16(), location) {
                 (301 | 302 | 303 | 307 | 308, Some(location)) => at = next(url, &at, location)?,
                 (status, _) => {
-                    let said = Said::new(response.status(), response.headers(), jiff::Timestamp::now());
+                    let said = ResponseHead::new(response.status(), response.headers(), jiff::Timestamp::now());
                     tracing::debug!(%host, status, have, "a host answers");
                     return Ok(Reply { said, linked_sha256: linked, host, content: response });
                 }

@@ -7,6 +7,7 @@ use std::time::UNIX_EPOCH;
 
 use tokio::task;
 use workly_core::problem::Problem;
+use workly_gguf::open_regular;
 
 use super::job::{Halt, Job, Live, Stop};
 use super::problems;
@@ -55,7 +56,7 @@ impl Job {
     }
 
     fn not_copied(&self, source: &Path, error: &io::Error) -> Problem {
-        match File::open(source) {
+        match open_regular(source) {
             Err(error) => problems::source_unreadable(source, &error),
             Ok(_) => self.folder.not_writable(error),
         }
@@ -71,7 +72,7 @@ fn stamp(path: &Path) -> io::Result<(u64, String)> {
 
 /// Copies what is not there yet; `false`: it was stopped.
 fn copy(source: &Path, part: &Path, bytes: u64, before: u64, live: &Live, stop: &Stop) -> io::Result<bool> {
-    let mut from = File::open(source)?;
+    let mut from = open_regular(source)?;
     let mut to = File::options().create(true).truncate(false).write(true).open(part)?;
     let mut have = to.metadata()?.len();
     if have > bytes {

@@ -7,18 +7,20 @@
 //!
 //! Not here: what can be fetched (`catalogue`), and what is there already (the library).
 
-mod answer;
 mod check;
 mod download;
+mod flow;
 mod host;
 mod import;
 mod job;
 mod names;
 mod options;
+mod pace;
 mod problems;
+mod queue;
 mod record;
+mod response;
 mod speed;
-mod task;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,8 +35,8 @@ pub(crate) use names::is_sha256;
 pub use options::{FreeSpace, Options};
 
 use host::Hosts;
+use queue::{Change, Command, Queue};
 use record::{FileRecord, Folder, Record};
-use task::{Change, Command, Task};
 
 use crate::library::is_within;
 
@@ -61,7 +63,7 @@ impl Transfers {
         }
         let (commands, orders) = mpsc::unbounded_channel();
         let (publisher, list) = watch::channel(Vec::new());
-        let task = Task::new(folder.clone(), hosts, options, publisher);
+        let task = Queue::new(folder.clone(), hosts, options, publisher);
         Self { folder, commands, list, task: tokio::spawn(task.run(orders)) }
     }
 

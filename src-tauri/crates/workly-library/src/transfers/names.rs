@@ -2,9 +2,14 @@
 
 use std::path::Path;
 
+use data_encoding::HEXLOWER;
+use percent_encoding::percent_decode_str;
 use ring::digest;
 use url::Url;
 use workly_core::problem::{Problem, ProblemCode};
+use workly_gguf::SplitName;
+
+use crate::file_name::is_for_every_system;
 
 /// Bytes of a file name before its part number and ending, at most.
 const NAME_BYTES: usize = 120;
@@ -12,39 +17,6 @@ const NAME_BYTES: usize = 120;
 const ID_BYTES: usize = 60;
 /// Parts a model may be split into.
 const MOST_PARTS: u32 = 200;
-/// Names that Windows keeps for devices, with any ending.
-const RESERVED: [&str; 22] = [
-    "con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8", "com9", "lpt1", "lpt2",
-    "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
-];
-
-/// The name of one part of a model: `big-00002-of-00003` is part 2 of 3 of `big`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Split<'a> {
-    pub(super) base: &'a str,
-    pub(super) part: u32,
-    pub(super) of: u32,
-}
-
-impl<'a> Split<'a> {
-    /// Reads a name without its ending; `None` where it names a whole model.
-    pub(super) fn of(stem: &'a str) -> Option<Self> {
-        let (numbered, of) = stem.rsplit_once("-of-")?;
-        let (base, part) = numbered.rsplit_once('-')?;
-        let number = |text: &str| {
-            let is_number = text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
-            is_number.then(|| text.parse::<u32>().ok()).flatten()
-        };
-        let (part, of) = (number(part)?, number(of)?);
-        (!base.is_empty() && (1..=of).contains(&part)).then_some(Self { base, part, of })
-    }
-
-    /// The names of all parts, without their ending.
-    fn names(&self) -> impl Iterator<Item = String> {
-        let Self { base, of, .. } = *self;
-        (1..=of).map(move |part| format!("{base}-{part:05}-of-{of:05}"))
-    }
-}
 
 /// All files of a model of which one is named: `(name in the source, name of ours)`, the first part first.
 ///
@@ -59,20 +31,21 @@ pub(super) fn files(name: &str) -> Result<Vec<(String, String)>, Problem> {
             format!("“{name}” is not a model: it lets one see pictures, which Workly does not. Take the model.");
         return Err(Problem::new(ProblemCode::NotGguf, message));
     }
-    let Some(split) = Split::of(stem) else { return Ok(vec![(name.to_owned(), own_name(stem))]) };
-    if split.of > MOST_PARTS {
-        let message = format!("“{name}” is said to be split into {} files; no model is. Check the name.", split.of);
+    let Some(split) = SplitName::parse(stem) else { return Ok(vec![(name.to_owned(), own_name(stem))]) };
+    if split.count > MOST_PARTS {
+        let message = format!("“{name}” is said to be split into {} files; no model is. Check the name.", split.count);
         return Err(Problem::new(ProblemCode::DownloadRefused, message));
     }
     let base = clean(split.base);
-    let own = |part: u32| format!("{base}-{part:05}-of-{:05}.gguf", split.of);
-    Ok(split.names().zip(1..).map(|(stem, part)| (format!("{stem}{ending}"), own(part))).collect())
+    let own = SplitName { base: &base, ..split };
+    let names = |part| (format!("{}{ending}", split.part(part)), format!("{}.gguf", own.part(part)));
+    Ok((1..=split.count).map(names).collect())
 }
 
 /// What to call a model whose file has this name.
 pub(super) fn title(name: &str) -> String {
     let (stem, _) = split_ending(name);
-    clean(Split::of(stem).map_or(stem, |split| split.base))
+    clean(SplitName::parse(stem).map_or(stem, |split| split.base))
 }
 
 /// The name of a file of ours, from a name without its ending.
@@ -102,8 +75,7 @@ fn clean(stem: &str) -> String {
         }
     }
     let name = name.trim_matches(['.', ' ', '-']);
-    let device = name.split('.').next().unwrap_or_default().trim_end().to_ascii_lowercase();
-    if name.is_empty() || RESERVED.contains(&device.as_str()) {
+    if name.is_empty() || !is_for_every_system(name) {
         return format!("model-{name}").trim_end_matches('-').to_owned();
     }
     name.to_owned()
@@ -118,22 +90,13 @@ pub(super) fn id(prefix: &str, title: &str, source: &str) -> String {
         .take(ID_BYTES)
         .collect();
     let hash = digest::digest(&digest::SHA256, source.as_bytes());
-    format!("{prefix}{}-{}", readable.trim_matches('-'), &hex(hash.as_ref())[..8])
+    format!("{prefix}{}-{}", readable.trim_matches('-'), &HEXLOWER.encode(hash.as_ref())[..8])
 }
 
 /// Whether this can be a transfer's id: it becomes a file name.
 pub(super) fn is_id(text: &str) -> bool {
     let is_fit = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.' | b'_');
     !text.is_empty() && text.len() <= 100 && !text.starts_with('.') && text.bytes().all(is_fit)
-}
-
-/// Bytes as lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// Whether this is a SHA-256 in hexadecimal digits.
@@ -144,10 +107,7 @@ pub(crate) fn is_sha256(text: &str) -> bool {
 /// The last piece of an address's path, decoded; `None` where there is none.
 pub(super) fn last_segment(url: &Url) -> Option<String> {
     let segment = url.path_segments()?.next_back().filter(|segment| !segment.is_empty())?;
-    // Decoded as the query of a form would be, but for the plus sign, which a path means as it stands.
-    let escaped = segment.replace('+', "%2B");
-    let text = format!("name={escaped}");
-    url::form_urlencoded::parse(text.as_bytes()).next().map(|(_, name)| name.into_owned())
+    Some(percent_decode_str(segment).decode_utf8_lossy().into_owned())
 }
 
 /// The same address with another last piece.
@@ -194,6 +154,8 @@ mod tests {
             ("trailing. .gguf", "trailing.gguf"),
             ("con.gguf", "model-con.gguf"),
             ("Nul.q4.gguf", "model-Nul.q4.gguf"),
+            ("LPT1.gguf", "model-LPT1.gguf"),
+            ("console.gguf", "console.gguf"),
             (".gguf", "model.gguf"),
             ("", "model.gguf"),
             ("///", "model.gguf"),
@@ -209,9 +171,6 @@ mod tests {
             files("big?-00002-of-00003.gguf").unwrap(),
             [1, 2, 3].map(|part| (format!("big?-{part:05}-of-00003.gguf"), format!("big-{part:05}-of-00003.gguf")))
         );
-        for whole in ["one-of-a-kind", "x-00004-of-00003", "x-00000-of-00003", "-00001-of-00002", "x-1-of-2"] {
-            assert_eq!(Split::of(whole), None, "{whole}");
-        }
         assert!(files("x-00001-of-90000.gguf").is_err());
         assert!(files("mmproj-F16.gguf").is_err() && files("m-mmproj.gguf").is_ok());
     }

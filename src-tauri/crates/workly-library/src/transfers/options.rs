@@ -13,6 +13,8 @@ pub struct Options {
     pub at_once: usize,
     /// How long a host may say nothing.
     pub patience: Duration,
+    /// Bytes per second, over the time of `patience`, below which a host is given up as if it said nothing.
+    pub slowest: u64,
     /// The first wait before a lost connection is tried again; it doubles each time.
     pub first_wait: Duration,
     /// The longest of these waits.
@@ -54,6 +56,7 @@ impl Default for Options {
         Self {
             at_once: 3,
             patience: Duration::from_secs(30),
+            slowest: 1_000,
             first_wait: Duration::from_secs(1),
             longest_wait: Duration::from_mins(1),
             attempts: 8,
@@ -64,6 +67,11 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Bytes that a host must send within the time of `patience`; at least one.
+    pub(super) fn enough(&self) -> u64 {
+        ((self.slowest as f64 * self.patience.as_secs_f64()) as u64).max(1)
+    }
+
     /// How long to wait after so many attempts in a row, 1 or more; `chance` in 0..1 spreads them by a fifth.
     pub(super) fn wait(&self, attempts: u32, chance: f64) -> Duration {
         let doubled = self.first_wait.saturating_mul(1 << (attempts - 1).min(16));

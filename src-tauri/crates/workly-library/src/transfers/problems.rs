@@ -45,7 +45,8 @@ pub(super) fn broke_off(host: &str, detail: impl Into<String>) -> Problem {
 
 pub(super) fn stalled(host: &str, patience: Duration) -> Problem {
     let seconds = patience.as_secs_f64();
-    let message = format!("{host} sent nothing for {seconds:.0} seconds. What is here already is kept.");
+    let message =
+        format!("{host} sent nothing, or next to nothing, for {seconds:.0} seconds. What is here already is kept.");
     Problem::new(ProblemCode::DownloadFailed, message)
 }
 

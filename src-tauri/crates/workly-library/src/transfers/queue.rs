@@ -9,8 +9,9 @@ use tokio::time::{Instant, MissedTickBehavior};
 use workly_core::problem::{Problem, ProblemCode};
 use workly_wire::models::{Transfer, TransferState};
 
+use super::flow::End;
 use super::host::SharedHosts;
-use super::job::{End, Job, Live, Stop};
+use super::job::{Job, Live, Stop};
 use super::options::Options;
 use super::problems;
 use super::record::{Folder, Record};
@@ -38,7 +39,7 @@ pub(super) enum Change {
 
 /// The owner.
 #[derive(Debug)]
-pub(super) struct Task {
+pub(super) struct Queue {
     folder: Folder,
     hosts: Result<SharedHosts, Problem>,
     options: Options,
@@ -102,7 +103,7 @@ impl Item {
     }
 }
 
-impl Task {
+impl Queue {
     pub(super) fn new(
         folder: Folder,
         hosts: Result<SharedHosts, Problem>,

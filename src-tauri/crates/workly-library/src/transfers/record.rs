@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sysinfo::System;
 use workly_core::problem::{Problem, ProblemCode};
+use workly_files::whole_file;
 use workly_wire::models::{HashSource, TransferKind};
 
 use super::names;
-use workly_files::whole_file;
 
 /// The folder inside that of models; hidden, so that nobody takes an unfinished file for a model.
 const FOLDER: &str = ".incoming";

@@ -17,7 +17,7 @@ const LONGEST_WAIT: Duration = Duration::from_mins(10);
 
 /// What a host says of a file, before its content.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Said {
+pub(super) struct ResponseHead {
     pub(super) status: u16,
     /// Bytes of this answer's content.
     pub(super) length: Option<u64>,
@@ -33,7 +33,7 @@ pub(super) struct Said {
 
 /// What to do next.
 #[derive(Debug, PartialEq)]
-pub(super) enum Verdict {
+pub(super) enum NextStep {
     /// Write the content from this byte on. `is_new`: what was here is of no use.
     Take { from: u64, total: Option<u64>, is_new: bool },
     /// All of it is here already.
@@ -46,7 +46,7 @@ pub(super) enum Verdict {
     Refuse(Problem),
 }
 
-impl Said {
+impl ResponseHead {
     pub(super) fn new(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> Self {
         let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
         let content_range = text(header::CONTENT_RANGE).and_then(content_range);
@@ -99,37 +99,43 @@ pub(super) fn linked_sha256(headers: &HeaderMap) -> Option<String> {
 }
 
 /// What to do with an answer, given what is known of the file and how many bytes of it are here.
-pub(super) fn judge(said: &Said, host: &str, file: &FileRecord, have: u64, linked_sha256: Option<&str>) -> Verdict {
+pub(super) fn judge(
+    said: &ResponseHead,
+    host: &str,
+    file: &FileRecord,
+    have: u64,
+    linked_sha256: Option<&str>,
+) -> NextStep {
     if let (Some(said), Some(known)) = (linked_sha256, &file.sha256)
         && !said.eq_ignore_ascii_case(known)
     {
         if file.hash == HashSource::Catalogue {
-            return Verdict::Refuse(problems::other_file(format!(
+            return NextStep::Refuse(problems::other_file(format!(
                 "{host} offers another file than the one the catalogue knows. Nothing was downloaded."
             )));
         }
         if have > 0 {
-            return Verdict::StartOver;
+            return NextStep::StartOver;
         }
     }
     match said.status {
-        200 | 206 if said.is_encoded => Verdict::Refuse(problems::refused(format!(
+        200 | 206 if said.is_encoded => NextStep::Refuse(problems::refused(format!(
             "{host} sends the file in a form that was not asked for. Download it in a browser and import it."
         ))),
         200 => whole(said, host, file, have),
         206 => partial(said, host, file, have),
         416 if have > 0 && said.whole == Some(have) && file.bytes.is_none_or(|bytes| bytes == have) => {
-            Verdict::Complete
+            NextStep::Complete
         }
-        416 if have > 0 => Verdict::StartOver,
-        401 | 403 => Verdict::Refuse(problems::refused(format!(
+        416 if have > 0 => NextStep::StartOver,
+        401 | 403 => NextStep::Refuse(problems::refused(format!(
             "{host} does not give this file to everyone. If its page asks you to sign in or to accept terms, do that, \
              download the file in a browser and import it."
         ))),
-        404 | 410 => Verdict::Refuse(problems::refused(format!("{host} has no such file. Check the address."))),
-        407 => Verdict::Refuse(problems::refused("The proxy wants a name and a password. Set them up in the system.")),
-        408 | 425 | 429 | 500..=599 => Verdict::Again(problems::busy(host, said.status), said.retry_after),
-        status => Verdict::Refuse(
+        404 | 410 => NextStep::Refuse(problems::refused(format!("{host} has no such file. Check the address."))),
+        407 => NextStep::Refuse(problems::refused("The proxy wants a name and a password. Set them up in the system.")),
+        408 | 425 | 429 | 500..=599 => NextStep::Again(problems::busy(host, said.status), said.retry_after),
+        status => NextStep::Refuse(
             problems::refused(format!("{host} refuses to send the file. Check the address."))
                 .with_details(format!("HTTP status {status}")),
         ),
@@ -137,35 +143,35 @@ pub(super) fn judge(said: &Said, host: &str, file: &FileRecord, have: u64, linke
 }
 
 /// An answer with the whole file.
-fn whole(said: &Said, host: &str, file: &FileRecord, have: u64) -> Verdict {
+fn whole(said: &ResponseHead, host: &str, file: &FileRecord, have: u64) -> NextStep {
     match unexpected_size(host, file, said.length) {
-        Some(problem) => Verdict::Refuse(problem),
-        None => Verdict::Take { from: 0, total: said.length.or(file.expected_bytes), is_new: have > 0 },
+        Some(problem) => NextStep::Refuse(problem),
+        None => NextStep::Take { from: 0, total: said.length.or(file.expected_bytes), is_new: have > 0 },
     }
 }
 
 /// An answer with the rest of the file.
-fn partial(said: &Said, host: &str, file: &FileRecord, have: u64) -> Verdict {
+fn partial(said: &ResponseHead, host: &str, file: &FileRecord, have: u64) -> NextStep {
     let Some((start, whole)) = said.range else {
         return nonsense(host, have);
     };
     if let Some(problem) = unexpected_size(host, file, whole) {
-        return Verdict::Refuse(problem);
+        return NextStep::Refuse(problem);
     }
     let has_changed = matches!((&file.validator, &said.validator), (Some(known), Some(said)) if known != said)
         || matches!((file.bytes, whole), (Some(known), Some(said)) if known != said);
     if start != have || has_changed {
         return nonsense(host, have);
     }
-    Verdict::Take { from: have, total: whole.or(file.bytes).or(file.expected_bytes), is_new: false }
+    NextStep::Take { from: have, total: whole.or(file.bytes).or(file.expected_bytes), is_new: false }
 }
 
 /// A range that does not fit what is here: without asking for one there can be none.
-fn nonsense(host: &str, have: u64) -> Verdict {
+fn nonsense(host: &str, have: u64) -> NextStep {
     if have > 0 {
-        return Verdict::StartOver;
+        return NextStep::StartOver;
     }
-    Verdict::Refuse(problems::refused(format!("{host} sends another piece of the file than was asked for.")))
+    NextStep::Refuse(problems::refused(format!("{host} sends another piece of the file than was asked for.")))
 }
 
 fn unexpected_size(host: &str, file: &FileRecord, said: Option<u64>) -> Option<Problem> {
@@ -193,14 +199,14 @@ mod tests {
         file
     }
 
-    fn said(status: u16, headers: &[(&str, &str)]) -> Said {
+    fn said(status: u16, headers: &[(&str, &str)]) -> ResponseHead {
         let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
-        Said::new(StatusCode::from_u16(status).unwrap(), &headers, "2025-11-14T10:00:00Z".parse().unwrap())
+        ResponseHead::new(StatusCode::from_u16(status).unwrap(), &headers, "2025-11-14T10:00:00Z".parse().unwrap())
     }
 
-    fn code(verdict: &Verdict) -> Option<ProblemCode> {
+    fn code(verdict: &NextStep) -> Option<ProblemCode> {
         match verdict {
-            Verdict::Again(problem, _) | Verdict::Refuse(problem) => Some(problem.code),
+            NextStep::Again(problem, _) | NextStep::Refuse(problem) => Some(problem.code),
             _ => None,
         }
     }
@@ -208,25 +214,25 @@ mod tests {
     #[test]
     fn the_rest_is_taken_only_where_it_fits() {
         let range = |text| said(206, &[("content-range", text), ("etag", "\"v1\"")]);
-        let verdict = |said: &Said, have| judge(said, "h", &file(), have, None);
-        let take = Verdict::Take { from: 40, total: Some(100), is_new: false };
+        let verdict = |said: &ResponseHead, have| judge(said, "h", &file(), have, None);
+        let take = NextStep::Take { from: 40, total: Some(100), is_new: false };
         assert_eq!(verdict(&range("bytes 40-99/100"), 40), take);
         assert_eq!(verdict(&range("bytes 40-79/*"), 40), take);
         for wrong in
             ["bytes 0-99/100", "bytes 41-99/100", "bytes 40-99/101", "bytes 40-100/100", "bytes 99-40/100", "?"]
         {
-            assert_eq!(verdict(&range(wrong), 40), Verdict::StartOver, "{wrong}");
+            assert_eq!(verdict(&range(wrong), 40), NextStep::StartOver, "{wrong}");
         }
         let changed = said(206, &[("content-range", "bytes 40-99/100"), ("etag", "\"v2\"")]);
-        assert_eq!(verdict(&changed, 40), Verdict::StartOver);
+        assert_eq!(verdict(&changed, 40), NextStep::StartOver);
         assert_eq!(code(&verdict(&range("bytes 40-99/100"), 0)), Some(ProblemCode::DownloadRefused));
     }
 
     #[test]
     fn a_whole_file_replaces_what_is_here() {
         let verdict = |have| judge(&said(200, &[("content-length", "100")]), "h", &file(), have, None);
-        assert_eq!(verdict(0), Verdict::Take { from: 0, total: Some(100), is_new: false });
-        assert_eq!(verdict(40), Verdict::Take { from: 0, total: Some(100), is_new: true });
+        assert_eq!(verdict(0), NextStep::Take { from: 0, total: Some(100), is_new: false });
+        assert_eq!(verdict(40), NextStep::Take { from: 0, total: Some(100), is_new: true });
     }
 
     #[test]
@@ -245,15 +251,15 @@ mod tests {
         let mut file = file();
         (file.sha256, file.hash) = (Some(HASH.to_owned()), HashSource::Host);
         let rest = said(206, &[("content-range", "bytes 40-99/100")]);
-        assert_eq!(judge(&rest, "h", &file, 40, Some(OTHER)), Verdict::StartOver);
+        assert_eq!(judge(&rest, "h", &file, 40, Some(OTHER)), NextStep::StartOver);
     }
 
     #[test]
     fn a_range_past_the_end_means_all_is_here_or_nothing_fits() {
         let end = said(416, &[("content-range", "bytes */100")]);
-        assert_eq!(judge(&end, "h", &file(), 100, None), Verdict::Complete);
-        assert_eq!(judge(&end, "h", &file(), 120, None), Verdict::StartOver);
-        assert_eq!(judge(&said(416, &[]), "h", &file(), 100, None), Verdict::StartOver);
+        assert_eq!(judge(&end, "h", &file(), 100, None), NextStep::Complete);
+        assert_eq!(judge(&end, "h", &file(), 120, None), NextStep::StartOver);
+        assert_eq!(judge(&said(416, &[]), "h", &file(), 100, None), NextStep::StartOver);
         assert_eq!(code(&judge(&end, "h", &file(), 0, None)), Some(ProblemCode::DownloadRefused));
     }
 
@@ -261,7 +267,7 @@ mod tests {
     fn what_may_pass_is_tried_again_and_what_may_not_is_told() {
         for status in [408, 429, 500, 502, 503, 504] {
             let verdict = judge(&said(status, &[("retry-after", "7")]), "h", &file(), 0, None);
-            let Verdict::Again(_, wait) = verdict else { panic!("{status}: {verdict:?}") };
+            let NextStep::Again(_, wait) = verdict else { panic!("{status}: {verdict:?}") };
             assert_eq!(wait, Some(Duration::from_secs(7)));
         }
         for status in [400, 401, 403, 404, 407, 410, 418, 204, 304] {

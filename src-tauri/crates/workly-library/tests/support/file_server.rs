@@ -45,6 +45,8 @@ pub(crate) enum Body {
     Whole(Vec<u8>),
     /// These bytes, piece by piece with a pause after each.
     Slow(Vec<u8>, Duration),
+    /// These bytes, one at a time with a pause after each, for as long as the client takes them.
+    Trickle(Vec<u8>, Duration),
     /// These bytes, then the connection is cut.
     Cut(Vec<u8>),
     /// These bytes, then nothing, for as long as the client waits.
@@ -171,7 +173,13 @@ impl Server {
         let has_length = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length"));
         match &body {
             Body::Endless(_) => headers.push(("Transfer-Encoding".to_owned(), "chunked".to_owned())),
-            Body::Whole(content) | Body::Slow(content, _) | Body::Cut(content) | Body::Hang(content) if !has_length => {
+            Body::Whole(content)
+            | Body::Slow(content, _)
+            | Body::Trickle(content, _)
+            | Body::Cut(content)
+            | Body::Hang(content)
+                if !has_length =>
+            {
                 headers.push(("Content-Length".to_owned(), content.len().to_string()));
             }
             _ => {}
@@ -186,12 +194,17 @@ impl Server {
         }
         let (Body::Whole(content)
         | Body::Slow(content, _)
+        | Body::Trickle(content, _)
         | Body::Cut(content)
         | Body::Hang(content)
         | Body::Endless(content)) = &body;
         let is_chunked = matches!(body, Body::Endless(_));
-        let pause = if let Body::Slow(_, pause) = &body { *pause } else { Duration::ZERO };
-        for piece in content.chunks(PIECE) {
+        let (size, pause) = match &body {
+            Body::Slow(_, pause) => (PIECE, *pause),
+            Body::Trickle(_, pause) => (1, *pause),
+            _ => (PIECE, Duration::ZERO),
+        };
+        for piece in content.chunks(size) {
             if !self.send(stream, piece, is_chunked) {
                 return;
             }
@@ -203,7 +216,7 @@ impl Server {
             }
             // Until the client has had enough.
             Body::Hang(_) => while matches!(stream.read(&mut [0; 1024]), Ok(1..)) {},
-            Body::Whole(_) | Body::Slow(..) | Body::Cut(_) => {}
+            Body::Whole(_) | Body::Slow(..) | Body::Trickle(..) | Body::Cut(_) => {}
         }
         let _ = stream.flush();
     }

@@ -81,6 +81,33 @@ async fn a_host_that_never_answers_is_given_up_and_what_is_here_is_kept() {
     assert_eq!(server.served(), content.len() as u64);
 }
 
+/// Hardly anything comes from a host that is never silent for long.
+fn trickle(request: &file_server::Request, content: &[u8]) -> Reply {
+    let reply = Reply::file(request, content, "\"v1\"");
+    let Body::Whole(content) = reply.body else { return reply };
+    Reply { body: Body::Trickle(content, Duration::from_millis(20)), ..reply }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_trickles_is_asked_again_and_given_up_in_the_end() {
+    let content = model(1);
+    let served = content.clone();
+    let server = Server::start(move |request, before| match before {
+        0..4 => trickle(request, &served),
+        _ => Reply::file(request, &served, "\"v1\""),
+    });
+    // Some 50 bytes come in a second.
+    let library = Library::new(Options { patience: Duration::from_secs(1), slowest: 10_000, ..options() });
+    let url = server.url("a.gguf");
+    assert_eq!(library.get(&url).await.unwrap_err(), ProblemCode::DownloadFailed);
+    assert_eq!(server.requests().len(), 4, "so little is no progress");
+    let failed = &library.transfers.list()[0];
+    assert!(failed.received_bytes > 0, "it was kept");
+    library.transfers.resume(&failed.id).await.unwrap();
+    library.state(&failed.id, TransferState::Done).await;
+    assert!(library.content("a.gguf") == content);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_waiting_download_says_why() {
     let server = Server::start(|_, _| Reply::new(503, Body::Whole(Vec::new())).with("Retry-After", "600"));

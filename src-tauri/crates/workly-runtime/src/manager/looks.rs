@@ -9,6 +9,7 @@ use workly_core::reading::ProcessUse;
 use workly_core::switch_plan::SwitchStrategy;
 use workly_engine::protocol::{Command, Reply};
 use workly_engine::worker::{CallEvent, Worker};
+use workly_library::experience::unix_ms;
 
 use super::handover::StateFolder;
 use super::pilot::Whereabouts;
@@ -17,7 +18,6 @@ use super::task::Task;
 use crate::card::Card;
 use crate::model_settings::ModelSettings;
 use crate::monitor::Activity;
-use workly_library::experience::unix_ms;
 
 /// Time between two reports of a worker's devices, where no probe knows the card.
 const DEVICES_EVERY: Duration = Duration::from_secs(5);

@@ -27,6 +27,7 @@ use workly_core::problem::Problem;
 use workly_core::profile::Profile;
 use workly_core::why::Why;
 pub use workly_engine::worker::Patience;
+use workly_library::experience::Experience;
 use workly_wire::answer::{AnswerEvent, AnswerRequest};
 use workly_wire::model::ModelSnapshot;
 use workly_wire::monitor::DecisionEntry;
@@ -38,7 +39,6 @@ use crate::monitor::Monitor;
 use answer::Answer;
 pub use answer::random_seed;
 use task::{Order, Task};
-use workly_library::experience::Experience;
 
 /// The handle of the manager's task. When the last handle is gone the task ends, and the worker with it.
 #[derive(Debug, Clone)]

@@ -9,6 +9,7 @@ use workly_core::switch_plan::SwitchStrategy;
 use workly_core::switch_plan::{Situation, strategy};
 use workly_core::why::{Notice, Why};
 use workly_engine::protocol::UnfinishedAnswer;
+use workly_library::experience::unix_ms;
 
 use super::handover::{Handover, Left, Parked, Reason, Released, Saved, StateFolder};
 use super::pilot::Pilot;
@@ -18,7 +19,6 @@ use super::switch::{Arrival, Coming, EVACUATE_WITHIN, Stage, Switch};
 use super::task::Task;
 use crate::bring_up::{First, Running, Setback};
 use crate::cpu::{available_memory, default_threads, step_down_threads};
-use workly_library::experience::unix_ms;
 
 impl Task {
     /// Brings the model up: for the first time, or again where the policy wants it.

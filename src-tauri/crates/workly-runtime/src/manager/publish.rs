@@ -2,12 +2,12 @@
 
 use workly_core::profile::Profile;
 use workly_core::switch_plan::SwitchStrategy;
+use workly_library::experience::unix_ms;
 use workly_wire::model::{ModelSnapshot, ModelState};
 use workly_wire::monitor::DecisionEntry;
 
 use super::handover::Reason;
 use super::task::Task;
-use workly_library::experience::unix_ms;
 
 /// A move that was made.
 pub(super) struct Made {

@@ -10,6 +10,7 @@ use workly_core::profile::{Profile, ProfileChoice};
 use workly_core::switch_plan::SwitchStrategy;
 use workly_core::why::{Notice, Why, WorkerFault, WorkerFaultKind};
 use workly_engine::end::{EndKind, WorkerEnd};
+use workly_library::experience::unix_ms;
 
 use super::handover::{Reason, Released};
 use super::pilot::{Pilot, Whereabouts};
@@ -17,7 +18,6 @@ use super::placed::Placed;
 use super::switch::Stage;
 use super::task::Task;
 use crate::bring_up::{Setback, told};
-use workly_library::experience::unix_ms;
 
 const NOT_COMPUTED: WorkerFault = WorkerFault { kind: WorkerFaultKind::NotComputed, signal: None, exit_code: None };
 /// Workers in a row that end before they write a token, whoever ended them, until no more are tried.

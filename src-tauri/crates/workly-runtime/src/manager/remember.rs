@@ -2,10 +2,10 @@
 
 use workly_core::model::KvType;
 use workly_core::profile::Profile;
+use workly_library::experience::{Key, Known};
 use workly_wire::answer::AnswerStats;
 
 use super::task::Task;
-use workly_library::experience::{Key, Known};
 
 /// Tokens that an answer must have for its speed to say something.
 const MEASURED_TOKENS: u32 = 32;

@@ -7,10 +7,10 @@ use tokio::time::Instant;
 use workly_core::profile::{Profile, ProfileChoice};
 use workly_core::settings::OverrideWish;
 use workly_engine::worker::Worker;
+use workly_library::experience::unix_ms;
 
 use super::task::Task;
 use super::waiting::Later;
-use workly_library::experience::unix_ms;
 
 /// Time until another is sent after one was lost.
 const AGAIN: Duration = Duration::from_mins(1);

@@ -6,7 +6,6 @@ use std::{fmt, fs};
 
 use jiff::Zoned;
 use serde_json::{Map, Value};
-
 use workly_files::whole_file;
 
 /// Why a file gives no document.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tauri::{AppHandle, DragDropEvent, Manager as _};
 use workly_core::problem::Problem;
-use workly_runtime::transfers::Transfers;
+use workly_library::transfers::Transfers;
 use workly_wire::models::{DragPhase, MODELS_DRAGGED, ModelsDragged};
 
 use crate::{events, model_choice};

@@ -3,9 +3,9 @@
 use serde::Serialize;
 use tauri::{AppHandle, Emitter as _};
 use tokio::sync::mpsc::UnboundedReceiver;
-use workly_runtime::library::Library;
+use workly_library::library::Library;
+use workly_library::transfers::Transfers;
 use workly_runtime::manager::ModelManager;
-use workly_runtime::transfers::Transfers;
 use workly_wire::chat::{CONVERSATION_CHANGED, ConversationSummary};
 use workly_wire::model::MODEL_CHANGED;
 use workly_wire::models::{LIBRARY_CHANGED, TRANSFERS_CHANGED, Transfer, TransferState};

@@ -30,12 +30,12 @@ use std::sync::Arc;
 use clap::Parser;
 use tauri::webview::PageLoadEvent;
 use tauri::{App, Manager as _, RunEvent};
+use workly_files::places;
+use workly_library::transfers::{Options, Transfers};
 use workly_runtime::arguments::ModelArguments;
 use workly_runtime::conversations::{Chats, Conversations};
 use workly_runtime::manager::{ModelManager, Patience};
 use workly_runtime::monitor::{Monitor, Sources};
-use workly_runtime::places;
-use workly_runtime::transfers::{Options, Transfers};
 
 use crate::decisions::Decisions;
 use crate::model_choice::ModelChoice;

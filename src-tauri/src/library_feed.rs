@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use tauri::AppHandle;
-use workly_runtime::library::{CardNow, Library, LibraryPlaces, Surroundings};
+use workly_files::places;
+use workly_library::library::{Library, LibraryPlaces, Surroundings};
 use workly_runtime::monitor::Monitor;
-use workly_runtime::places;
 
 use crate::events;
 use crate::settings::SettingsKeeper;
@@ -39,7 +39,7 @@ fn follow_card(monitor: &Monitor, library: Library) {
     let mut snapshots = monitor.subscribe();
     tauri::async_runtime::spawn(async move {
         loop {
-            let card = CardNow::of(&snapshots.borrow_and_update());
+            let card = snapshots.borrow_and_update().card();
             if card.is_some() {
                 library.set_card(card);
             }

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tauri::{AppHandle, Manager as _};
 use workly_core::problem::{Problem, ProblemCode};
-use workly_runtime::library::Library;
+use workly_files::places;
+use workly_library::library::Library;
+use workly_library::transfers::Transfers;
 use workly_runtime::manager::ModelManager;
-use workly_runtime::places;
-use workly_runtime::transfers::Transfers;
 use workly_wire::models::ModelSource;
 
 use crate::error::Answered;

@@ -11,10 +11,10 @@ use tokio::sync::watch;
 use workly_core::problem::{Problem, ProblemCode};
 use workly_core::settings::{OverrideSetting, OverrideWish, SettingFault, Settings};
 use workly_core::settings_keys;
+use workly_files::places;
 use workly_runtime::arguments::ModelArguments;
 use workly_runtime::manager::{ModelManager, ModelSettings};
 use workly_runtime::monitor::{Monitor, MonitorSettings};
-use workly_runtime::places;
 use workly_runtime::settings_file::{Found, SettingsFile, SettingsWatch, to_text};
 use workly_wire::settings::{SETTINGS_CHANGED, SettingsNotice, SettingsSnapshot};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tauri::webview::PageLoadEvent;
 use tauri::{App, AppHandle, Manager as _, Url, WebviewUrl, WebviewWindow, WebviewWindowBuilder, WindowEvent};
-use workly_runtime::places;
+use workly_files::places;
 
 use crate::appearance;
 use crate::drops;

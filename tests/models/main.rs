@@ -4,7 +4,7 @@
 
 mod downloads;
 mod dragging;
-#[path = "../../src-tauri/crates/workly-runtime/tests/support/file_server.rs"]
+#[path = "../../src-tauri/crates/workly-library/tests/support/file_server.rs"]
 #[expect(dead_code, reason = "each program of tests uses a part of it")]
 mod file_server;
 mod folders;

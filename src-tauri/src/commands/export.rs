@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use tauri::{AppHandle, Manager as _};
 use tauri_plugin_dialog::DialogExt as _;
 use tokio::sync::oneshot;
-use workly_runtime::whole_file;
+use workly_files::whole_file;
 use workly_wire::chat::{ExportFormat, ExportWords};
 
 use super::chat::OurChats;

@@ -8,10 +8,10 @@ use tauri::{AppHandle, Manager as _, State};
 use tauri_plugin_dialog::DialogExt as _;
 use tokio::sync::oneshot;
 use workly_core::problem::{Problem, ProblemCode};
-use workly_runtime::library::{self, Library};
+use workly_library::library::{self, Library};
+use workly_library::transfers::Transfers;
+use workly_library::{catalogue, catalogue_view};
 use workly_runtime::manager::ModelManager;
-use workly_runtime::transfers::Transfers;
-use workly_runtime::{catalogue, catalogue_view};
 use workly_wire::models::{CatalogueModel, LibrarySnapshot, Transfer};
 
 use crate::error::Answered;

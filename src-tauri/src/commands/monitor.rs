@@ -55,7 +55,7 @@ pub(crate) fn export_gpu_history(
 ) -> Answered<String> {
     let folder = app.path().download_dir().ok().filter(|folder| folder.is_dir()).unwrap_or_else(|| keeper.folder());
     let csv = to_csv(&monitor.last_hour());
-    let path = workly_runtime::places::write_new(&folder, "workly-gpu", "csv", csv.as_bytes()).map_err(|error| {
+    let path = workly_files::places::write_new(&folder, "workly-gpu", "csv", csv.as_bytes()).map_err(|error| {
         let message = format!("The file could not be written to {}.", folder.display());
         Problem::new(ProblemCode::NotSaved, message).with_details(error.to_string())
     })?;

@@ -13,7 +13,7 @@ use gtk::prelude::*;
 use gtk::{gio, glib};
 use libappindicator::{AppIndicator, AppIndicatorStatus};
 use tauri::AppHandle;
-use workly_runtime::places;
+use workly_files::places;
 
 use super::look::Look;
 use super::menu::{self, Entry, MENU};

@@ -12,11 +12,12 @@ use workly_core::model::ContextSize;
 use workly_core::policy::ProfilePlan;
 use workly_core::profile::Profile;
 use workly_core::reading::Reading;
-use workly_runtime::experience::Experience;
+use workly_files::places;
+use workly_library::experience::Experience;
 use workly_runtime::manager::ModelSettings;
 use workly_runtime::manager::card::{Card, size_up};
 use workly_runtime::monitor::{Monitor, MonitorSettings, Sources};
-use workly_runtime::{places, settings_file};
+use workly_runtime::settings_file;
 
 const MIB: u64 = 1 << 20;
 /// How long a driver may take to tell what is on the card.

@@ -2,7 +2,7 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
-#[path = "../../workly-runtime/tests/support/file_server.rs"]
+#[path = "../../workly-library/tests/support/file_server.rs"]
 #[expect(dead_code, reason = "each test program uses its own part")]
 mod file_server;
 

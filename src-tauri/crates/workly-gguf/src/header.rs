@@ -1,11 +1,11 @@
 //! The header of one GGUF file.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::{self, Read, Seek};
 use std::path::Path;
 
 use crate::error::GgufError;
+use crate::regular::open_regular;
 use crate::source::Source;
 use crate::tensor::{MAX_DIMENSIONS, Tensor, TensorType};
 use crate::value::{Kind, Value};
@@ -63,16 +63,14 @@ impl Header {
     ///
     /// What is wrong with the file.
     pub fn read(path: &Path) -> Result<Self, GgufError> {
-        let file = File::open(path)?;
-        let data = file.metadata()?;
-        if data.is_dir() {
-            return Err(GgufError::Folder);
-        }
-        if !data.is_file() {
+        let file = open_regular(path).map_err(|error| match error.kind() {
+            io::ErrorKind::IsADirectory => GgufError::Folder,
             // A pipe or a device has no length to check against.
-            return Err(GgufError::NotGguf);
-        }
-        Self::read_from(file, data.len())
+            io::ErrorKind::InvalidInput => GgufError::NotGguf,
+            _ => error.into(),
+        })?;
+        let length = file.metadata()?.len();
+        Self::read_from(file, length)
     }
 
     /// Reads a header from something of `length` bytes, of which no more than the header is read.

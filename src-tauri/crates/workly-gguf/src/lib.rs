@@ -13,7 +13,9 @@ mod file_type;
 mod getters;
 mod header;
 mod model;
+mod regular;
 mod source;
+mod split_name;
 mod tensor;
 mod value;
 #[cfg(feature = "writer")]
@@ -21,7 +23,9 @@ mod writer;
 
 pub use error::{Fault, GgufError};
 pub use header::{Header, MAGIC, SplitInfo};
-pub use model::{Model, part_of_name, part_path};
+pub use model::Model;
+pub use regular::open_regular;
+pub use split_name::{SplitName, part_of_name, part_path};
 pub use tensor::{Tensor, TensorType};
 pub use value::{Kind, Value};
 #[cfg(feature = "writer")]

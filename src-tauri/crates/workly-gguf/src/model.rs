@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::GgufError;
 use crate::header::{Header, SplitInfo};
+use crate::split_name::{part_of_name, part_path};
 
 /// Most files that a model may be split into. Their names have five digits; real ones have some ten.
 const MOST_PARTS: u32 = 512;
@@ -72,45 +73,5 @@ impl Model {
             return Err(GgufError::Damaged(format!("its parts hold {found} tensors where {said} are expected")));
         }
         Ok(())
-    }
-}
-
-/// Number and count of a part by its file's name: `big-00002-of-00003.gguf` is (2, 3). `None` for a whole model.
-pub fn part_of_name(path: &Path) -> Option<(u32, u32)> {
-    split_name(path).map(|(_, number, count)| (number, count))
-}
-
-/// Where another part of the same model lies; `None` where the name is not that of a part.
-pub fn part_path(path: &Path, number: u32) -> Option<PathBuf> {
-    let (name, _, count) = split_name(path)?;
-    Some(path.with_file_name(format!("{name}-{number:05}-of-{count:05}.gguf")))
-}
-
-fn split_name(path: &Path) -> Option<(&str, u32, u32)> {
-    let stem = path.file_name()?.to_str()?.strip_suffix(".gguf")?;
-    let (rest, count) = stem.rsplit_once("-of-")?;
-    let (name, number) = rest.rsplit_once('-')?;
-    let digits = |text: &str| {
-        let are_five = text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
-        text.parse::<u32>().ok().filter(|_| are_five)
-    };
-    let (number, count) = (digits(number)?, digits(count)?);
-    (number >= 1 && number <= count && !name.is_empty()).then_some((name, number, count))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parts_are_known_by_their_names() {
-        assert_eq!(part_of_name(Path::new("m/big-00002-of-00003.gguf")), Some((2, 3)));
-        assert_eq!(
-            part_path(Path::new("m/big-00002-of-00003.gguf"), 1),
-            Some(PathBuf::from("m/big-00001-of-00003.gguf"))
-        );
-        for whole in ["small.gguf", "one-of-a-kind.gguf", "big-00004-of-00003.gguf", "big-0001-of-0003.gguf", "x.bin"] {
-            assert_eq!(part_of_name(Path::new(whole)), None, "{whole}");
-        }
     }
 }

@@ -6,9 +6,9 @@ use clap::Args;
 use workly_core::model::ContextSize;
 use workly_core::profile::ProfileChoice;
 use workly_core::settings::Settings;
+use workly_files::places;
 
 use crate::model_settings::ModelSettings;
-use crate::places;
 
 /// Which model to run, and how.
 #[derive(Debug, Clone, Default, Args)]

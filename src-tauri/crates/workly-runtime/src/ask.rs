@@ -7,9 +7,9 @@ use workly_core::device::{DeviceWish, choose_gpu};
 use workly_core::problem::Problem;
 use workly_engine::protocol::{Command, ModelReading, Reply};
 use workly_engine::worker::{Patience, Worker};
+use workly_library::library::CardNow;
 
 use crate::launcher::{Backends, Launcher};
-use crate::library::CardNow;
 use crate::manager::unexpected;
 
 /// What llama.cpp reads in a model's header. `program`: the one that is started as `worker`.

@@ -2,7 +2,8 @@
 
 use std::thread;
 
-use sysinfo::{MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate, RefreshKind, System};
+use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+use workly_library::memory::memory_to_be_had;
 
 /// One thread for each physical core that this process may use: hyper-threads share the units that count here.
 pub(crate) fn default_threads() -> u32 {
@@ -16,14 +17,7 @@ pub(crate) fn step_down_threads() -> u32 {
     (default_threads() / 2).max(1)
 }
 
-/// Memory of the machine that programs may still take, bytes; `None` where the system does not tell.
-pub(crate) fn memory_to_be_had() -> Option<u64> {
-    let memory = MemoryRefreshKind::nothing().with_ram();
-    let system = System::new_with_specifics(RefreshKind::nothing().with_memory(memory)).ok()?;
-    Some(system.available_memory()).filter(|bytes| *bytes > 0)
-}
-
-/// The same; where the system does not tell, as much as they like.
+/// Memory of the machine that programs may still take, bytes; where the system does not tell, as much as they like.
 pub(crate) fn available_memory() -> u64 {
     memory_to_be_had().unwrap_or(u64::MAX)
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
-use workly_runtime::places;
+use workly_files::places;
 
 use super::output::Output;
 use super::turn::{Conversation, Ended};

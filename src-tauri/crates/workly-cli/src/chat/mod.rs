@@ -11,10 +11,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use workly_core::sampling::Sampling;
+use workly_files::places;
 use workly_runtime::arguments::ModelArguments;
 use workly_runtime::manager::{ModelManager, Patience};
 use workly_runtime::monitor::{Monitor, MonitorSettings, Sources};
-use workly_runtime::{places, settings_file};
+use workly_runtime::settings_file;
 
 use output::Output;
 use turn::{Conversation, Ended, SwitchAt};

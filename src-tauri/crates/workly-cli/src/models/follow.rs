@@ -5,8 +5,8 @@ use std::io::{self, IsTerminal as _, Write as _};
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 use workly_core::problem::Problem;
-use workly_runtime::places;
-use workly_runtime::transfers::{Options, Transfers};
+use workly_files::places;
+use workly_library::transfers::{Options, Transfers};
 use workly_wire::models::{HashSource, Transfer, TransferState};
 
 use super::size;

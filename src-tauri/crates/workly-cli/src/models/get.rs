@@ -1,7 +1,7 @@
 //! `workly-cli models get`: fetches a model into Workly's own folder, or goes on with what is here of it.
 
 use clap::Args;
-use workly_runtime::catalogue;
+use workly_library::catalogue;
 
 use super::follow;
 

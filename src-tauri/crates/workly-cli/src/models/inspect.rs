@@ -9,8 +9,8 @@ use clap::Args;
 use serde::Serialize;
 use workly_engine::protocol::ModelReading;
 use workly_gguf::{Header, Value};
+use workly_library::library::inspect;
 use workly_runtime::ask::llama_reading;
-use workly_runtime::library::inspect;
 use workly_wire::models::ModelFacts;
 
 use super::{library, parameters, plain, size};

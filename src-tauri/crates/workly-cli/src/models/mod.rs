@@ -12,12 +12,13 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use workly_core::settings::Settings;
+use workly_files::places;
+use workly_library::library::{self, CardNow, LibraryPlaces, Surroundings};
 use workly_runtime::arguments::ModelArguments;
 use workly_runtime::ask::backend_card;
-use workly_runtime::library::{self, CardNow, LibraryPlaces, Surroundings};
 use workly_runtime::manager::ModelSettings;
 use workly_runtime::monitor::{Monitor, MonitorSettings, Sources};
-use workly_runtime::{places, settings_file};
+use workly_runtime::settings_file;
 use workly_wire::models::LibrarySnapshot;
 
 /// How long a driver may take to tell what is on the card.
@@ -78,7 +79,7 @@ fn library(card: Option<CardNow>) -> LibrarySnapshot {
 /// The card of this machine, as its driver tells, or else the backends; `None` where there is none that is taken.
 async fn card() -> anyhow::Result<Option<CardNow>> {
     let monitor = Monitor::start(Sources::from_environment(), MonitorSettings::default())?;
-    if let Some(card) = CardNow::of(&monitor.read_now(DRIVER_PATIENCE).await) {
+    if let Some(card) = monitor.read_now(DRIVER_PATIENCE).await.card() {
         return Ok(Some(card));
     }
     let program = std::env::current_exe().context("this program's own path is unknown")?;

@@ -5,7 +5,7 @@ use workly_core::fit::BACKEND;
 use workly_core::layer_plan::FootprintTable;
 use workly_core::model::{ContextSize, KvType};
 use workly_engine::protocol::FootprintRequest;
-use workly_runtime::library::inspect;
+use workly_library::library::inspect;
 
 use super::*;
 use crate::support::{chat, of_type};

@@ -21,11 +21,11 @@ use workly_core::problem::Problem;
 use workly_core::profile::Profile;
 use workly_core::why::Why;
 pub use workly_engine::worker::Patience;
+use workly_library::experience::Experience;
 use workly_wire::answer::{AnswerEvent, AnswerRequest};
 use workly_wire::model::ModelSnapshot;
 use workly_wire::monitor::DecisionEntry;
 
-use crate::experience::Experience;
 use crate::launcher::Launcher;
 pub use crate::model_settings::ModelSettings;
 use crate::monitor::Monitor;

@@ -12,7 +12,7 @@ use workly_wire::monitor::DecisionEntry;
 
 use super::answers::handover::Reason;
 use super::task::Task;
-use crate::experience::unix_ms;
+use workly_library::experience::unix_ms;
 
 /// What is told, and to whom.
 pub(crate) struct Told {

@@ -9,6 +9,7 @@ use workly_core::profile::Profile;
 use workly_core::reading::Reading;
 use workly_core::thresholds::Thresholds;
 use workly_gpu::{ProbeError, Sample};
+use workly_library::library::CardNow;
 
 /// The card at one moment. Cloning it copies no text.
 #[derive(Debug, Clone)]
@@ -96,6 +97,17 @@ impl Snapshot {
             gpu_percent: shown.utilization(),
             state,
             recommended_profile: state.recommended_profile(),
+        })
+    }
+
+    /// The card, as the library wants to know it; `None` while none is seen.
+    pub fn card(&self) -> Option<CardNow> {
+        let (gpu, shown) = (self.gpu.as_ref()?, self.shown.filter(|shown| shown.vram_total > 0)?);
+        Some(CardNow {
+            name: gpu.description.clone(),
+            pci_address: gpu.pci_address.clone(),
+            vram_total: shown.vram_total,
+            vram_external: shown.vram_used.saturating_sub(self.own_bytes.unwrap_or(0)),
         })
     }
 

@@ -6,8 +6,7 @@ use std::{fmt, fs};
 
 use jiff::Zoned;
 use serde_json::{Map, Value};
-
-use crate::whole_file;
+use workly_files::whole_file;
 
 /// Why a file gives no document.
 #[derive(Debug)]

@@ -236,7 +236,7 @@ mod tests {
     use workly_core::layer_plan::{Footprint, FootprintTable};
 
     use super::*;
-    use crate::experience::Known;
+    use workly_library::experience::Known;
 
     const MIB: u64 = 1 << 20;
 

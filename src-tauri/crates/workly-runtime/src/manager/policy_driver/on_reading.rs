@@ -10,12 +10,12 @@ use workly_engine::protocol::Reply;
 use workly_engine::worker::{CallEvent, Worker};
 
 use super::Whereabouts;
-use crate::experience::unix_ms;
 use crate::manager::task::Task;
 use crate::manager::workers::card::Card;
 use crate::manager::workers::engine::Engine as _;
 use crate::model_settings::ModelSettings;
 use crate::monitor::Activity;
+use workly_library::experience::unix_ms;
 
 /// Time between two reports of a worker's devices, where no probe knows the card.
 const DEVICES_EVERY: Duration = Duration::from_secs(5);

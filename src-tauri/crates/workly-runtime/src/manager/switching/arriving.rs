@@ -11,13 +11,13 @@ use workly_core::why::Notice;
 use super::idle_kv::{IdleKv, IdleKvNews};
 use super::switch::{Arrival, Stage, Switch};
 use crate::cpu::step_down_threads;
-use crate::experience::unix_ms;
 use crate::manager::answers::handover::{Handover, Released};
 use crate::manager::task::Task;
 use crate::manager::workers::active::ActiveWorker;
 use crate::manager::workers::leaving::Gone;
 use crate::manager::workers::settling::Settling;
 use crate::manager::workers::startup::Running;
+use workly_library::experience::unix_ms;
 
 impl Task {
     /// The next worker is there, or will never be.

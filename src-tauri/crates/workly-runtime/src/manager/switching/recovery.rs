@@ -10,12 +10,12 @@ use workly_engine::end::{EndKind, WorkerEnd};
 
 use super::retries::Retries;
 use super::switch::Stage;
-use crate::experience::unix_ms;
 use crate::manager::answers::handover::Reason;
 use crate::manager::policy_driver::{PolicyDriver, Whereabouts};
 use crate::manager::task::Task;
 use crate::manager::workers::active::ActiveWorker;
 use crate::manager::workers::startup::{StartError, told};
+use workly_library::experience::unix_ms;
 
 /// Workers in a row that end before they write a token, whoever ended them, until no more are tried.
 const MOST_FRUITLESS: u32 = 6;

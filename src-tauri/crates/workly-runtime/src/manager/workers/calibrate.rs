@@ -2,9 +2,9 @@
 
 use workly_core::model::KvType;
 use workly_core::profile::Profile;
+use workly_library::experience::{Key, Known};
 use workly_wire::answer::AnswerStats;
 
-use crate::experience::{Key, Known};
 use crate::manager::task::Task;
 
 /// Tokens that an answer must have for its speed to say something.

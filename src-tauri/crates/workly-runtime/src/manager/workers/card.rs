@@ -14,9 +14,9 @@ use workly_core::reading::Reading;
 use workly_engine::end::WorkerEnd;
 use workly_engine::protocol::{Command, FootprintRequest, Reply};
 use workly_engine::worker::{Patience, Worker};
+use workly_library::experience::{Experience, Key, Known};
 
 use super::startup::unexpected;
-use crate::experience::{Experience, Key, Known};
 use crate::launcher::{Backends, Launcher, VULKAN_DEVICES};
 use crate::model_settings::ModelSettings;
 

@@ -8,9 +8,9 @@ use workly_core::profile::{Profile, ProfileChoice};
 use workly_core::settings::OverrideWish;
 use workly_engine::worker::Worker;
 
-use crate::experience::unix_ms;
 use crate::manager::task::Task;
 use crate::manager::waiting::Later;
+use workly_library::experience::unix_ms;
 
 /// Time until another is started after one was lost.
 const AGAIN: Duration = Duration::from_mins(1);

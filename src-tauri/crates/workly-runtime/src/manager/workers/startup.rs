@@ -14,12 +14,12 @@ use workly_engine::end::{EndKind, WorkerEnd};
 use workly_engine::protocol::{Command, LoadRequest, Reply};
 use workly_engine::worker::{CallEvent, Worker};
 use workly_gpu::{Sysfs, is_same};
+use workly_library::experience::{Experience, unix_ms};
+use workly_library::library;
 
 use super::card::{self, Card, Circumstances, UnsizedCard};
 use crate::cpu::default_threads;
-use crate::experience::{Experience, unix_ms};
 use crate::launcher::{Backends, Launcher};
-use crate::library;
 use crate::model_settings::ModelSettings;
 use crate::monitor::{Activity, Monitor};
 

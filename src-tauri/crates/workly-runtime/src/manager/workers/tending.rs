@@ -12,13 +12,13 @@ use super::probe_worker::ProbeWorker;
 use super::settling::Settling;
 use super::standby::{Standby, StandbyNews};
 use super::startup::{FirstLoad, StartError};
-use crate::experience::unix_ms;
 use crate::manager::answers::handover::Reason;
 use crate::manager::answers::life::WorkerId;
 use crate::manager::policy_driver::PolicyDriver;
 use crate::manager::switching::switch::Switch;
 use crate::manager::task::Task;
 use crate::manager::waiting::Later;
+use workly_library::experience::unix_ms;
 
 /// The workers.
 #[derive(Default)]

@@ -84,8 +84,8 @@ pub fn read<T: DeserializeOwned>(pipe: &mut impl Read) -> Result<Option<T>, Fram
     Ok(Some(serde_json::from_slice(&body)?))
 }
 
-/// The frames of a pipe, one by one, for programs that wait for several things. No more is read than the next frame
-/// needs, so a pipe that nobody reads holds its writer up.
+/// The frames of a pipe, one by one, for programs that wait for several things. Little more is read than the next
+/// frame needs, so a pipe that nobody reads holds its writer up.
 ///
 /// Ends at the end of the pipe and after a fault, which is one of [`read`]'s.
 pub fn stream<T: DeserializeOwned>(pipe: impl AsyncRead) -> impl Stream<Item = Result<T, FrameError>> {
@@ -98,8 +98,10 @@ pub fn stream<T: DeserializeOwned>(pipe: impl AsyncRead) -> impl Stream<Item = R
 }
 
 fn fault(error: io::Error) -> FrameError {
-    let is_foreign = error.get_ref().is_some_and(|error| error.is::<LengthDelimitedCodecError>());
-    if is_foreign { FrameError::Foreign } else { FrameError::Pipe(error) }
+    match error.get_ref() {
+        Some(inner) if inner.is::<LengthDelimitedCodecError>() => FrameError::Foreign,
+        _ => FrameError::Pipe(error),
+    }
 }
 
 #[cfg(test)]
@@ -114,7 +116,9 @@ mod tests {
     async fn what_is_written_is_read_alike_by_both_readers() {
         let mut pipe = Vec::new();
         let said = ["", "first", &"long ".repeat(100_000)];
-        said.iter().for_each(|text| write(&mut pipe, text).unwrap());
+        for text in said {
+            write(&mut pipe, &text).unwrap();
+        }
         let heard: Vec<String> = streamed(&pipe).await.into_iter().map(Result::unwrap).collect();
         assert_eq!(heard, said);
         let mut reader = pipe.as_slice();

@@ -48,8 +48,8 @@ impl OpenCalls {
 
     /// What the worker is doing for them.
     pub(crate) fn activity(&self) -> Activity {
-        let activities = self.open.values().map(|call| call.activity);
-        activities.into_iter().find(|activity| *activity != Activity::Idle).unwrap_or_default()
+        let mut activities = self.open.values().map(|call| call.activity);
+        activities.find(|activity| *activity != Activity::Idle).unwrap_or_default()
     }
 
     /// Passes a reply on.
@@ -72,7 +72,9 @@ impl OpenCalls {
     /// Tells all of them.
     pub(crate) fn tell_all(&mut self, event: &CallEvent) {
         let events: Vec<_> = self.open.values().map(|call| call.events.clone()).collect();
-        events.into_iter().for_each(|events| self.tell(events, event.clone()));
+        for events in events {
+            self.tell(events, event.clone());
+        }
     }
 
     fn tell(&mut self, events: Sender<CallEvent>, event: CallEvent) {
@@ -103,3 +105,6 @@ impl OpenCalls {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -119,12 +119,11 @@ async fn reap(
         status = child.wait() => Some(status),
         _ = let_go => None,
     };
-    let status = match ended {
-        Some(status) => status,
-        None => {
-            child.start_kill().ok();
-            child.wait().await
-        }
+    let status = if let Some(status) = ended {
+        status
+    } else {
+        child.start_kill().ok();
+        child.wait().await
     };
     tell_exit.send_replace(Some(status.map(Exit::from).unwrap_or_default()));
 }

@@ -86,7 +86,7 @@ impl Supervision {
             }
         };
         let fault = match first {
-            None => return Err(None),
+            None | Some(Err(FrameError::Pipe(_))) => return Err(None),
             Some(Ok(Envelope { reply: Reply::Hello { protocol: PROTOCOL_VERSION, .. }, .. })) => return Ok(()),
             Some(Ok(Envelope { reply: Reply::Hello { protocol, version }, .. })) => format!(
                 "it speaks version {protocol} of the protocol, from Workly {version}; {PROTOCOL_VERSION} is needed"
@@ -117,15 +117,11 @@ impl Supervision {
                         return Some(Intent::Asked);
                     }
                 },
-                frame = next_frame(&mut self.calls, &mut self.process.frames) => match frame {
-                    Some(Ok(envelope)) => {
-                        if let Err(misreply) = self.hear(envelope) {
-                            return Some(Intent::Protocol(misreply.to_string()));
-                        }
+                frame = next_frame(&mut self.calls, &mut self.process.frames) => {
+                    if let Err(intent) = self.hear(frame) {
+                        return intent;
                     }
-                    Some(Err(error)) => return Some(Intent::Protocol(error.to_string())),
-                    None => return None,
-                },
+                }
                 // A worker that is not listened to can die as well.
                 _ = wait_for_exit(exited.clone()) => return None,
                 _ = judge.tick(), if is_judged => match self.judge(Instant::now()) {
@@ -170,12 +166,26 @@ impl Supervision {
         }
     }
 
-    fn hear(&mut self, envelope: Envelope) -> Result<(), Misreply> {
+    /// Hears what comes out of the worker. Otherwise why it must be ended: `None` where its output is over.
+    fn hear(&mut self, frame: Option<Result<Envelope, FrameError>>) -> Result<(), Option<Intent>> {
+        match frame {
+            // A process that dies may leave half a frame.
+            None | Some(Err(FrameError::Pipe(_))) => Err(None),
+            Some(Err(error)) => Err(Some(Intent::Protocol(error.to_string()))),
+            Some(Ok(envelope)) => {
+                self.pass_on(envelope).map_err(|misreply| Some(Intent::Protocol(misreply.to_string())))
+            }
+        }
+    }
+
+    fn pass_on(&mut self, envelope: Envelope) -> Result<(), Misreply> {
         let now = Instant::now();
         match envelope {
             Envelope { id: OWN_ID, reply: Reply::Heartbeat { progress } } => self.watch.heard_heartbeat(progress, now),
             // To something said aside, which this worker does not know; the call it was about goes on.
-            Envelope { id: OWN_ID, reply: Reply::Failed(problem) } => tracing::warn!(?problem, "worker did not obey"),
+            Envelope { id: OWN_ID, reply: Reply::Failed(problem) } => {
+                tracing::warn!(?problem, "worker did not obey");
+            }
             envelope => {
                 self.calls.hear(envelope)?;
                 self.watch.heard_work(now);
@@ -192,24 +202,24 @@ impl Supervision {
         if !matches!(intent, None | Some(Intent::Asked)) {
             self.process.kill();
         }
-        let mut exit = None;
+        let (mut exit, mut fault) = (None, None);
         if !self.process.is_killed() {
-            exit = self.hear_until_exit(self.patience.farewell).await;
+            exit = self.hear_until_exit(self.patience.farewell, &mut fault).await;
         }
         if exit.is_none() {
             intent.get_or_insert_with(|| Intent::Protocol("it closed its output but went on".to_owned()));
             self.process.kill();
-            exit = self.hear_until_exit(DEATH_WITHIN).await;
+            exit = self.hear_until_exit(DEATH_WITHIN, &mut fault).await;
         }
         // Frames written just before the end still belong to their calls.
-        timeout(PIPES_CLOSE_WITHIN, self.hear_out()).await.ok();
-        let stderr = self.process.stderr.text();
-        let end = WorkerEnd::classify(exit.unwrap_or_default(), &intent.unwrap_or_default(), activity, stderr);
+        timeout(PIPES_CLOSE_WITHIN, self.hear_out(&mut fault)).await.ok();
+        let (intent, stderr) = (intent.or(fault).unwrap_or_default(), self.process.stderr.text());
+        let end = WorkerEnd::classify(exit.unwrap_or_default(), &intent, activity, stderr);
         if exit.is_some() { end } else { end.of_a_held_process() }
     }
 
     /// Goes on hearing the worker, for it may be waiting to be heard, until it is gone or the time is over.
-    async fn hear_until_exit(&mut self, limit: Duration) -> Option<Exit> {
+    async fn hear_until_exit(&mut self, limit: Duration, fault: &mut Option<Intent>) -> Option<Exit> {
         let exited = self.process.exited.clone();
         let over = sleep(limit);
         tokio::pin!(over);
@@ -219,26 +229,25 @@ impl Supervision {
                 exit = wait_for_exit(exited.clone()) => return Some(exit),
                 () = &mut over => return None,
                 frame = next_frame(&mut self.calls, &mut self.process.frames), if speaks => {
-                    speaks = self.is_heard(frame);
+                    if let Err(why) = self.hear(frame) {
+                        speaks = false;
+                        *fault = fault.take().or(why);
+                    }
                 }
             }
         }
     }
 
     /// Hears what is left in the pipes.
-    async fn hear_out(&mut self) {
+    async fn hear_out(&mut self, fault: &mut Option<Intent>) {
         loop {
             let frame = next_frame(&mut self.calls, &mut self.process.frames).await;
-            if !self.is_heard(frame) {
+            if let Err(why) = self.hear(frame) {
+                *fault = fault.take().or(why);
                 break;
             }
         }
         (&mut self.process.stderr_reader).await.ok();
-    }
-
-    /// Hears a frame of a worker that is at its end; whether there may be another one.
-    fn is_heard(&mut self, frame: Option<Result<Envelope, FrameError>>) -> bool {
-        frame.and_then(Result::ok).is_some_and(|envelope| self.hear(envelope).is_ok())
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{mpsc, watch as watch_channel};
 
-use crate::call::{Instruction, WAITING_EVENTS, wait_for_end};
 pub use crate::call::{Call, CallEvent};
+use crate::call::{Instruction, WAITING_EVENTS, wait_for_end};
 use crate::end::{Exit, WorkerEnd};
 use crate::process::wait_for_exit;
 pub use crate::program::WorkerProgram;

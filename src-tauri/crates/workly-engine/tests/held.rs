@@ -152,11 +152,9 @@ fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
 
 #[test]
 fn a_worker_that_cannot_be_killed_holds_nobody_up() {
-    for (part, told) in [
-        ("silent", "Unresponsive, gone: false"),
-        ("stop", "Clean, gone: false"),
-        ("kill", "Clean, gone: false"),
-    ] {
+    for (part, told) in
+        [("silent", "Unresponsive, gone: false"), ("stop", "Clean, gone: false"), ("kill", "Clean, gone: false")]
+    {
         let mut supervisor = Supervisor::start(part);
         let worker = supervisor.worker;
         // Held at its exit, as a driver that does not answer holds it: it keeps its memory and its pipes.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt as _;
+use futures_util::stream::{self, StreamExt as _};
 use tokio::sync::{mpsc, watch as watch_channel};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
 use workly_core::problem::{Problem, ProblemCode};
@@ -168,14 +168,18 @@ impl Supervision {
 
     /// Hears what comes out of the worker. Otherwise why it must be ended: `None` where its output is over.
     fn hear(&mut self, frame: Option<Result<Envelope, FrameError>>) -> Result<(), Option<Intent>> {
-        match frame {
+        let fault = match frame {
             // A process that dies may leave half a frame.
-            None | Some(Err(FrameError::Pipe(_))) => Err(None),
-            Some(Err(error)) => Err(Some(Intent::Protocol(error.to_string()))),
-            Some(Ok(envelope)) => {
-                self.pass_on(envelope).map_err(|misreply| Some(Intent::Protocol(misreply.to_string())))
-            }
-        }
+            None | Some(Err(FrameError::Pipe(_))) => return Err(None),
+            Some(Err(error)) => error.to_string(),
+            Some(Ok(envelope)) => match self.pass_on(envelope) {
+                Ok(()) => return Ok(()),
+                Err(misreply) => misreply.to_string(),
+            },
+        };
+        // Whatever else it says is not heard any more.
+        self.process.frames = stream::empty().boxed();
+        Err(Some(Intent::Protocol(fault)))
     }
 
     fn pass_on(&mut self, envelope: Envelope) -> Result<(), Misreply> {

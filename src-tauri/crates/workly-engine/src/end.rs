@@ -79,8 +79,11 @@ pub enum EndKind {
 pub struct WorkerEnd {
     /// Kind of the end.
     pub kind: EndKind,
-    /// How the process ended.
+    /// How the process ended; unknown where it is not gone.
     pub exit: Exit,
+    /// Whether the process is gone. One that was ended may be held by a driver or a debugger; then its memory, that of
+    /// the card included, may still be taken, until [`Worker::gone`](crate::worker::Worker::gone) says otherwise.
+    pub gone: bool,
     /// What happened, without a capital letter or a full stop, for the middle of a sentence.
     pub what: String,
     /// What happened and what to do.
@@ -111,7 +114,15 @@ impl WorkerEnd {
         let kind = kind_of(exit, intent, activity, &stderr);
         let what = what_happened(kind, exit, intent, activity);
         let message = format!("{}{}.{}", what[..1].to_uppercase(), &what[1..], advice(kind, exit));
-        Self { kind, exit, what, message, stderr }
+        Self { kind, exit, gone: true, what, message, stderr }
+    }
+
+    /// The same end of a process that was ended and that the system has not let go of.
+    #[must_use]
+    pub(crate) fn of_a_held_process(mut self) -> Self {
+        self.gone = false;
+        self.message.push_str(" The system still holds the process: its memory comes back once it lets go.");
+        self
     }
 
     /// The end as a problem for the user.
@@ -148,7 +159,7 @@ fn kind_of(exit: Exit, intent: &Intent, activity: Activity, stderr: &str) -> End
         return EndKind::Killed;
     }
     if exit.code == Some(0) {
-        return if activity == Activity::Idle { EndKind::Clean } else { EndKind::Aborted };
+        return EndKind::Aborted;
     }
     if mentions_lack_of_memory(&last_lines(stderr, 40)) {
         return EndKind::OutOfMemory;
@@ -178,6 +189,7 @@ fn what_happened(kind: EndKind, exit: Exit, intent: &Intent, activity: Activity)
             format!("the model process and Workly do not understand each other ({fault})")
         }
         (EndKind::NotStarted, Intent::NotStarted(fault)) => format!("the model process could not be started: {fault}"),
+        (EndKind::Aborted, _) if exit.code == Some(0) => format!("the model process left{doing} without being asked"),
         (EndKind::Aborted | EndKind::Protocol | EndKind::NotStarted, _) => {
             format!("the model process crashed{doing}{how}")
         }
@@ -241,7 +253,7 @@ mod tests {
     fn every_end_has_its_kind() {
         use Activity::{Generating, Idle, Loading};
         let table = [
-            (code(0), Idle, "", EndKind::Clean),
+            (code(0), Idle, "", EndKind::Aborted),
             (code(0), Generating, "", EndKind::Aborted),
             (signal(9), Generating, "", EndKind::Killed),
             (signal(15), Idle, "", EndKind::Killed),
@@ -269,6 +281,14 @@ mod tests {
             let end = WorkerEnd::classify(signal(9), &intent, Activity::Generating, String::new());
             assert_eq!(end.kind, expected);
         }
+    }
+
+    #[test]
+    fn a_worker_that_leaves_unasked_is_named_and_counted() {
+        let end = WorkerEnd::classify(code(0), &Intent::None, Activity::Idle, String::new());
+        assert_eq!((end.kind, end.gone), (EndKind::Aborted, true));
+        assert_eq!(end.message, "The model process left without being asked. Send the message again.");
+        assert_eq!(WorkerEnd::classify(code(0), &Intent::Asked, Activity::Idle, String::new()).kind, EndKind::Clean);
     }
 
     #[test]

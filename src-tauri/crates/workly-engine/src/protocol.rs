@@ -5,6 +5,8 @@
 //! [`Command::HandOver`], [`Command::Devices`] and [`Command::Ping`] are heard while another command runs. The end of
 //! the worker's standard input means stop.
 //!
+//! What a worker says that does not belong to an open request, in its order and with figures that can be, ends it.
+//!
 //! A worker answers a command it does not know with a [`Reply::Failed`] and goes on, so that commands can be added
 //! without breaking older workers. State too large for a frame travels in private files named in a command.
 

@@ -1,56 +1,30 @@
 //! A running worker, as the rest of Workly sees it.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{mpsc, watch as watch_channel};
 
-use crate::end::WorkerEnd;
-use crate::protocol::{Command, OWN_ID, Reply};
-use crate::supervision::{self, Order};
+pub use crate::call::{Call, CallEvent};
+use crate::call::{Instruction, WAITING_EVENTS, wait_for_end};
+use crate::end::{Exit, WorkerEnd};
+use crate::process::wait_for_exit;
+pub use crate::program::WorkerProgram;
+use crate::protocol::{Command, OWN_ID};
+use crate::supervision::Supervision;
 pub use crate::watch::Patience;
 
-/// How to start a worker.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WorkerProgram {
-    /// The program, usually `workly-cli`.
-    pub program: PathBuf,
-    /// Its arguments, `worker` first.
-    pub arguments: Vec<OsString>,
-    /// Environment variables added to our own.
-    pub environment: Vec<(OsString, OsString)>,
-}
+/// The serial of the next worker of this process.
+static NEXT_SERIAL: AtomicU64 = AtomicU64::new(1);
 
 /// A worker under supervision. Dropping it ends the process.
 #[derive(Debug)]
 pub struct Worker {
-    orders: mpsc::UnboundedSender<Order>,
+    instructions: mpsc::UnboundedSender<Instruction>,
     ended: watch_channel::Receiver<Option<WorkerEnd>>,
+    exited: watch_channel::Receiver<Option<Exit>>,
     next_id: AtomicU64,
     process_id: u32,
-}
-
-/// What comes back from a call.
-#[derive(Debug, Clone, PartialEq)]
-pub enum CallEvent {
-    /// The worker replied. After a final reply nothing follows.
-    Reply(Reply),
-    /// The worker has been silent for [`Patience::silent`].
-    Silent,
-    /// The worker is back after a silence.
-    Resumed,
-    /// The worker ended. Nothing follows.
-    Ended(WorkerEnd),
-}
-
-/// A command under way. Dropping it does not cancel the command.
-#[derive(Debug)]
-pub struct Call {
-    id: u64,
-    events: mpsc::UnboundedReceiver<CallEvent>,
-    orders: mpsc::UnboundedSender<Order>,
-    ended: watch_channel::Receiver<Option<WorkerEnd>>,
+    serial: u64,
 }
 
 impl Worker {
@@ -62,26 +36,33 @@ impl Worker {
     ///
     /// How it ended, when it could not be started, said nothing in time, or spoke another protocol.
     pub async fn start(program: &WorkerProgram, patience: Patience) -> Result<Self, WorkerEnd> {
-        let (orders, received_orders) = mpsc::unbounded_channel();
+        let (instructions, received) = mpsc::unbounded_channel();
         let (tell_end, ended) = watch_channel::channel(None);
-        let supervision = supervision::start(program, patience, received_orders, tell_end).await?;
-        let process_id = supervision.process_id();
+        let supervision = Supervision::start(program, patience, received, tell_end).await?;
+        let (process_id, exited) = (supervision.process_id(), supervision.exited());
         tokio::spawn(supervision.run());
-        Ok(Self { orders, ended, next_id: AtomicU64::new(OWN_ID + 1), process_id })
+        let serial = NEXT_SERIAL.fetch_add(1, Ordering::Relaxed);
+        Ok(Self { instructions, ended, exited, next_id: AtomicU64::new(OWN_ID + 1), process_id, serial })
     }
 
-    /// Process id of the worker.
+    /// Process id of the worker. The system may give it to another process once this one is gone.
     pub const fn process_id(&self) -> u32 {
         self.process_id
+    }
+
+    /// Number of this worker, which no other worker of this program has or had.
+    pub const fn serial(&self) -> u64 {
+        self.serial
     }
 
     /// Gives the worker something to do.
     pub fn call(&self, command: Command) -> Call {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let (sender, events) = mpsc::unbounded_channel();
+        let (sender, events) = mpsc::channel(WAITING_EVENTS);
         // Where the supervision is over, the channel closes and the call reads the end from `ended`.
-        let _ = self.orders.send(Order::Call { id, command: Box::new(command), events: sender });
-        Call { id, events, orders: self.orders.clone(), ended: self.ended.clone() }
+        let _ = self.instructions.send(Instruction::Call { id, command: Box::new(command), events: sender });
+        let (instructions, ended) = (self.instructions.clone(), self.ended.clone());
+        Call { id, worker_serial: self.serial, events, instructions, ended }
     }
 
     /// How the worker ended; `None` while it runs.
@@ -89,7 +70,8 @@ impl Worker {
         self.ended.borrow().clone()
     }
 
-    /// Waits until the worker has ended.
+    /// Waits until the worker counts as ended. A process that the system does not let go of is not waited for: then
+    /// [`WorkerEnd::gone`] is `false`, and [`Worker::gone`] waits on.
     pub async fn wait(&self) -> WorkerEnd {
         wait_for_end(self.ended.clone()).await
     }
@@ -99,60 +81,23 @@ impl Worker {
         wait_for_end(self.ended.clone())
     }
 
-    /// Waits until the process is really gone.
-    pub async fn gone(&self) {
-        self.wait().await;
+    /// Waits until the process is gone and the system has taken its memory back, however long that takes. The future
+    /// outlives the worker.
+    pub fn gone(&self) -> impl Future<Output = ()> + Send + use<> {
+        let exited = self.exited.clone();
+        async move {
+            wait_for_exit(exited).await;
+        }
     }
 
     /// Ends the process at once.
     pub fn kill(&self) {
-        let _ = self.orders.send(Order::Kill);
+        let _ = self.instructions.send(Instruction::Kill);
     }
 
-    /// Asks the worker to stop, ends it after [`Patience::farewell`], and waits until it is gone.
+    /// Asks the worker to stop, ends it after [`Patience::farewell`], and waits as [`Worker::wait`] does.
     pub async fn stop(&self) -> WorkerEnd {
-        let _ = self.orders.send(Order::Stop);
+        let _ = self.instructions.send(Instruction::Stop);
         self.wait().await
     }
-}
-
-impl Call {
-    /// The next event.
-    pub async fn next(&mut self) -> CallEvent {
-        match self.events.recv().await {
-            Some(event) => event,
-            None => CallEvent::Ended(wait_for_end(self.ended.clone()).await),
-        }
-    }
-
-    /// Waits for the final reply, letting others go by.
-    ///
-    /// # Errors
-    ///
-    /// How the worker ended, if it ended first.
-    pub async fn last(mut self) -> Result<Reply, WorkerEnd> {
-        loop {
-            match self.next().await {
-                CallEvent::Reply(reply) if reply.is_final() => return Ok(reply),
-                CallEvent::Ended(end) => return Err(end),
-                _ => {}
-            }
-        }
-    }
-
-    /// Asks the worker to hand this answer over at the next token boundary, with its KV cache in the file `state`.
-    pub fn hand_over(&self, state: PathBuf) {
-        let _ = self.orders.send(Order::HandOver { request: self.id, state });
-    }
-
-    /// Asks the worker to stop this command; its final reply tells the rest.
-    pub fn cancel(&self) {
-        let _ = self.orders.send(Order::Cancel { request: self.id });
-    }
-}
-
-async fn wait_for_end(mut ended: watch_channel::Receiver<Option<WorkerEnd>>) -> WorkerEnd {
-    // The supervision always tells an end before it goes; only a runtime that is shutting down drops it earlier.
-    let told = ended.wait_for(Option::is_some).await.ok().and_then(|end| end.clone());
-    told.unwrap_or_else(supervision::forgotten)
 }

@@ -1,5 +1,7 @@
 //! How workers are started.
 
+mod environment;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,6 +29,8 @@ pub(crate) enum Backends {
 pub(crate) struct Launcher {
     program: PathBuf,
     patience: Patience,
+    /// Our own environment, of which a worker sees a part.
+    ours: Arc<[(OsString, OsString)]>,
     faults: Arc<Mutex<FaultScript>>,
 }
 
@@ -34,7 +38,7 @@ impl Launcher {
     /// `program` is started as `worker`.
     pub(crate) fn new(program: PathBuf, patience: Patience) -> Self {
         let faults = if cfg!(debug_assertions) { faults_asked_for() } else { FaultScript::default() };
-        Self { program, patience, faults: Arc::new(Mutex::new(faults)) }
+        Self { program, patience, ours: std::env::vars_os().collect(), faults: Arc::new(Mutex::new(faults)) }
     }
 
     /// Starts a worker and waits for its hello.
@@ -64,18 +68,10 @@ impl Launcher {
         }
         let parent = std::process::id().to_string();
         arguments.extend(["--parent", &parent]);
-        let mut environment: Vec<(OsString, OsString)> = vec![
-            // A debugger that ggml starts on an abort holds the dead worker, and its GPU memory, for a second.
-            ("GGML_NO_BACKTRACE".into(), "1".into()),
-            (VARIABLE.into(), fault.into()),
-        ];
-        if backends == Backends::GpuOrSoftware {
-            environment.push((VULKAN_DEVICES.into(), "0".into()));
-        }
         let program = WorkerProgram {
             program: self.program.clone(),
             arguments: arguments.into_iter().map(OsString::from).collect(),
-            environment,
+            environment: environment::of_worker(&self.ours, backends, &fault),
         };
         Worker::start(&program, self.patience).await
     }
@@ -87,4 +83,56 @@ fn faults_asked_for() -> FaultScript {
         tracing::error!("{VARIABLE}: {error}");
         FaultScript::default()
     })
+}
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::Path;
+
+    use workly_engine::frame;
+    use workly_engine::protocol::{Envelope, OWN_ID, PROTOCOL_VERSION, Reply};
+
+    use super::*;
+
+    /// A program that writes its environment down, says hello and waits to be stopped.
+    fn tattler(folder: &Path) -> PathBuf {
+        let program = folder.join("worker");
+        let hello = Reply::Hello { protocol: PROTOCOL_VERSION, version: "test".into() };
+        fs::write(folder.join("hello"), frame::encode(&Envelope { id: OWN_ID, reply: hello }).unwrap()).unwrap();
+        let source = "#!/bin/sh\ncd \"${0%/*}\" && env >environment && cat hello && exec cat >/dev/null\n";
+        fs::write(&program, source).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+        program
+    }
+
+    #[tokio::test]
+    async fn a_worker_sees_nothing_that_was_planted_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut launcher = Launcher::new(tattler(folder.path()), Patience::default());
+        let planted = [
+            ("PATH", std::env::var("PATH").unwrap()),
+            ("LD_PRELOAD", String::new()),
+            ("GGML_BACKEND_PATH", "/planted/backend.so".to_owned()),
+            ("SSH_AUTH_SOCK", "/planted/agent".to_owned()),
+            ("VK_ICD_FILENAMES", "/planted/driver.json".to_owned()),
+        ];
+        launcher.ours = planted.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        let mut seen = Vec::new();
+        for backends in [Backends::Cpu, Backends::Gpu] {
+            let worker = launcher.start(backends).await.unwrap();
+            let environment = fs::read_to_string(folder.path().join("environment")).unwrap();
+            worker.stop().await;
+            let is_shells_own = |name: &str| ["PWD", "OLDPWD", "SHLVL", "_"].contains(&name);
+            let names = environment.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name);
+            let mut names: Vec<_> = names.filter(|name| !is_shells_own(name)).map(str::to_owned).collect();
+            names.sort();
+            seen.push(names);
+        }
+        let cpu = ["GGML_NO_BACKTRACE", "PATH", VARIABLE];
+        assert_eq!(seen[0], cpu);
+        assert_eq!(seen[1], [&cpu[..2], &["VK_ICD_FILENAMES"], &cpu[2..]].concat());
+    }
 }

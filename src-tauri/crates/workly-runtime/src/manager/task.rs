@@ -255,6 +255,9 @@ impl Task {
             Order::Configure(settings) => self.configure(*settings),
             Order::Unload => {
                 self.wishes.wanted = false;
+                for waiting in self.wishes.awaiting_load.drain(..) {
+                    let _ = waiting.send(Err(Problem::new(ProblemCode::Cancelled, "The model was unloaded.")));
+                }
                 self.to_answers(Answers::stop_all);
                 self.drop_model();
             }

@@ -12,7 +12,7 @@
 //! every state ── its end ─> Ended
 //! ```
 
-/// A worker's number: it grows with each worker of this manager, and no two have the same.
+/// A worker's serial number: no two of this process have the same.
 pub(crate) type WorkerId = u64;
 
 /// How far an answer is.

@@ -84,8 +84,7 @@ impl Task {
 
     /// Puts a worker in its place; the one before, if any, comes back.
     pub(crate) fn place(&mut self, running: Running) -> Option<ActiveWorker> {
-        self.workers.last_id += 1;
-        let active = ActiveWorker { running, id: self.workers.last_id, since: unix_ms(), has_written: false };
+        let active = ActiveWorker { id: running.worker.serial(), running, since: unix_ms(), has_written: false };
         self.workers.active.replace(active)
     }
 
@@ -134,7 +133,7 @@ impl Task {
 
     /// Ends a worker that was left, or keeps it as the standby.
     pub(crate) fn retire(&mut self, old: ActiveWorker, decided: Instant) {
-        let ActiveWorker { running, id, .. } = old;
+        let running = old.running;
         let settings = &self.context.settings;
         let to_gpu = self.workers.active.as_ref().is_some_and(|active| active.profile().uses_gpu());
         let fits = running.model.threads <= settings.threads.unwrap_or_else(step_down_threads);
@@ -150,7 +149,7 @@ impl Task {
         if running.profile.uses_gpu() {
             self.await_memory(running.plan);
         }
-        self.workers.leaving.end(running.worker, id, running.profile.uses_gpu(), decided);
+        self.workers.leaving.end(running.worker, running.profile.uses_gpu(), decided);
     }
 
     /// A plan's memory is to come back to the card.

@@ -210,7 +210,7 @@ impl Task {
         }
         match switch.stage {
             Stage::HandingOver(target) if target.profile.uses_gpu() => {
-                self.workers.leaving.end(target.worker, 0, true, switch.decided);
+                self.workers.leaving.end(target.worker, true, switch.decided);
             }
             // A CPU worker is of use as the standby.
             Stage::HandingOver(target) => self.workers.standby.keep(*target),

@@ -56,8 +56,8 @@ impl Task {
         let verdict = self.charge(place_of(active.profile()), end, active.since, active.has_written);
         self.recover(&active, verdict, told(end), before, || end.problem());
         // Reaped where it is not gone yet: what it holds of the card counts until then.
-        let ActiveWorker { running, id, .. } = active;
-        self.workers.leaving.end(running.worker, id, running.profile.uses_gpu(), std::time::Instant::now());
+        let running = active.running;
+        self.workers.leaving.end(running.worker, running.profile.uses_gpu(), std::time::Instant::now());
     }
 
     /// The worker lives, but could not compute, or said what it must not: it is ended, and another one tries.
@@ -76,8 +76,8 @@ impl Task {
         let fault = WorkerFault { kind, signal: None, exit_code: None };
         active.engine().end();
         self.recover(&active, verdict, fault, before, || problem.clone());
-        let ActiveWorker { running, id, .. } = active;
-        self.workers.leaving.end(running.worker, id, running.profile.uses_gpu(), std::time::Instant::now());
+        let running = active.running;
+        self.workers.leaving.end(running.worker, running.profile.uses_gpu(), std::time::Instant::now());
     }
 
     /// The worker hangs, and nobody wants what it might still say: another one takes its place. That is no crash.

@@ -30,13 +30,13 @@ pub(crate) struct Gone {
 
 impl Leaving {
     /// Ends a worker; leaving it was `decided` then.
-    pub(crate) fn end(&mut self, worker: Worker, id: WorkerId, was_on_gpu: bool, decided: Instant) {
+    pub(crate) fn end(&mut self, worker: Worker, was_on_gpu: bool, decided: Instant) {
         worker.kill();
         self.on_gpu += usize::from(was_on_gpu);
         self.tasks.spawn(async move {
             let ended = tokio::time::timeout(GONE_WITHIN, worker.gone()).await;
             let after = ended.is_ok().then(|| decided.elapsed());
-            Gone { worker: id, was_on_gpu, after, process_id: worker.process_id() }
+            Gone { worker: worker.serial(), was_on_gpu, after, process_id: worker.process_id() }
         });
     }
 

@@ -50,7 +50,7 @@ impl Task {
             self.workers.probe.coming = None;
             if let Some(worker) = self.workers.probe.worker.take() {
                 self.asked.devices = None;
-                self.workers.leaving.end(worker, 0, false, std::time::Instant::now());
+                self.workers.leaving.end(worker, false, std::time::Instant::now());
             }
         } else if self.workers.probe.is_due() {
             let launcher = self.context.launcher.clone();

@@ -351,6 +351,7 @@ const fn lower(profile: Profile) -> Profile {
 pub(crate) const fn told(end: &WorkerEnd) -> WorkerFault {
     let kind = match end.kind {
         EndKind::Clean => WorkerFaultKind::Left,
+        EndKind::Aborted if matches!(end.exit.code, Some(0)) => WorkerFaultKind::Left,
         EndKind::Killed => WorkerFaultKind::Killed,
         EndKind::Aborted => WorkerFaultKind::Crashed,
         EndKind::OutOfMemory => WorkerFaultKind::OutOfMemory,

@@ -13,7 +13,6 @@ use super::settling::Settling;
 use super::standby::{Standby, StandbyNews};
 use super::startup::{FirstLoad, StartError};
 use crate::manager::answers::handover::Reason;
-use crate::manager::answers::life::WorkerId;
 use crate::manager::policy_driver::PolicyDriver;
 use crate::manager::switching::switch::Switch;
 use crate::manager::task::Task;
@@ -27,7 +26,6 @@ pub(crate) struct Workers {
     pub(crate) first: Option<Later<Result<FirstLoad, StartError>>>,
     /// The one that holds the model and writes the answers.
     pub(crate) active: Option<ActiveWorker>,
-    pub(crate) last_id: WorkerId,
     /// Where the model was last, also while no worker is active.
     pub(crate) last_profile: Option<Profile>,
     pub(crate) standby: Standby,
@@ -94,20 +92,20 @@ impl Task {
         self.answers.end_under_way();
         let decided = Instant::now();
         if let Some(active) = self.workers.active.take() {
-            let ActiveWorker { running, id, .. } = active;
+            let running = active.running;
             if running.profile.uses_gpu() {
                 self.await_memory(running.plan);
             }
-            self.workers.leaving.end(running.worker, id, running.profile.uses_gpu(), decided);
+            self.workers.leaving.end(running.worker, running.profile.uses_gpu(), decided);
         }
         if let Some(switch) = self.switch.take().filter(Switch::loads_gpu) {
             self.await_memory(switch.plan);
         }
         if let Some(running) = self.workers.standby.dismiss() {
-            self.workers.leaving.end(running.worker, 0, false, decided);
+            self.workers.leaving.end(running.worker, false, decided);
         }
         if let Some(worker) = std::mem::take(&mut self.workers.probe).worker {
-            self.workers.leaving.end(worker, 0, false, decided);
+            self.workers.leaving.end(worker, false, decided);
         }
         (self.workers.first, self.driver, self.idle_kv) = (None, None, None);
         self.workers.standby = Standby::default();
@@ -122,7 +120,7 @@ impl Task {
         let setting = self.context.settings.standby;
         if setting == StandbySetting::Off {
             if let Some(running) = self.workers.standby.dismiss() {
-                self.workers.leaving.end(running.worker, 0, false, Instant::now());
+                self.workers.leaving.end(running.worker, false, Instant::now());
             }
         } else if active.profile().uses_gpu()
             && self.switch.is_none()

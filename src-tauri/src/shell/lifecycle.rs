@@ -1,7 +1,6 @@
-//! The life of the program: one at a time, ended cleanly.
+//! How the program begins and ends.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::path::Path;
+use std::io;
 use std::time::Duration;
 
 use tauri::plugin::TauriPlugin;
@@ -12,33 +11,11 @@ use workly_runtime::manager::ModelManager;
 use workly_runtime::places;
 use workly_runtime::transfers::Transfers;
 
-use crate::actions::{self, Action};
+use crate::shell::actions::{self, Action};
 
-/// Longest wait for the worker at the end; one that stays is ended by the system when this process is gone.
-const WORKER_PATIENCE: Duration = Duration::from_millis(900);
-
-/// A second start brings the first one's window to the front, whatever its arguments, and ends.
-///
-/// Starts with data folders of their own live side by side.
-pub(crate) fn single_instance() -> TauriPlugin<Wry> {
-    tauri_plugin_single_instance::Builder::new()
-        .dbus_id(instance_name(std::env::var_os("WORKLY_DATA_DIR").as_deref().map(Path::new)))
-        .callback(|app, _, _| actions::perform(app, Action::Show))
-        .build()
-}
-
-/// A name for the session bus, the same for every spelling of a data folder.
-fn instance_name(data_dir: Option<&Path>) -> String {
-    let base = "app.workly.desktop";
-    match data_dir.filter(|folder| !folder.as_os_str().is_empty()) {
-        None => base.to_owned(),
-        Some(folder) => {
-            let mut hasher = DefaultHasher::new();
-            std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned()).hash(&mut hasher);
-            format!("{base}.d{:016x}", hasher.finish())
-        }
-    }
-}
+/// Longest wait at the end for each: the answers, the worker, the transfers. A worker that stays is ended by the system
+/// when this process is gone.
+const PATIENCE: Duration = Duration::from_millis(900);
 
 /// Remembers the window's size and place from one run to the next, with the rest of the data.
 pub(crate) fn window_state() -> TauriPlugin<Wry> {
@@ -74,37 +51,77 @@ pub(crate) fn quit_on_signals(app: &AppHandle) {
     });
 }
 
+/// Makes what this program writes readable by its user alone, and repairs the data folder where it is not. Before
+/// anything else is written, the log included.
+pub(crate) fn keep_private() -> io::Result<()> {
+    #[cfg(unix)]
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+    places::data_dir().map_or(Ok(()), |folder| places::private_folder(&folder))
+}
+
 /// Keeps what is being written, and ends the worker. Tauri leaves without running destructors, which would otherwise do
 /// it.
 pub(crate) fn end_worker(app: &AppHandle) {
-    let (chats, manager) = (app.state::<Chats<ModelManager>>(), app.state::<ModelManager>());
-    let transfers = app.state::<Transfers>();
-    let end = async {
-        // What is on its way goes on at the next start.
-        transfers.rest().await;
-        chats.shut_down().await;
-        manager.shut_down().await;
+    // Of a program that did not get as far as that, nothing has to be kept.
+    let (Some(chats), Some(manager)) = (app.try_state::<Chats<ModelManager>>(), app.try_state::<ModelManager>()) else {
+        return;
     };
-    tauri::async_runtime::block_on(async {
-        if tokio::time::timeout(WORKER_PATIENCE, end).await.is_err() {
-            tracing::warn!("the worker did not end in time; it ends with this process");
+    let transfers = app.try_state::<Transfers>();
+    let rest = async {
+        // What is on its way goes on at the next start.
+        if let Some(transfers) = transfers {
+            transfers.rest().await;
         }
-    });
+    };
+    tauri::async_runtime::block_on(end_all(chats.shut_down(), manager.shut_down(), rest));
+}
+
+/// Ends everything at once, each within a time of its own: an answer waits for no transfer, and the worker only for the
+/// answer.
+async fn end_all(
+    answers: impl Future<Output = ()>,
+    worker: impl Future<Output = ()>,
+    transfers: impl Future<Output = ()>,
+) {
+    let answers_then_worker = async {
+        within_patience("the answer being written is not kept whole", answers).await;
+        within_patience("the worker did not end in time; it ends with this process", worker).await;
+    };
+    tokio::join!(answers_then_worker, within_patience("a transfer did not come to rest", transfers));
+}
+
+async fn within_patience(otherwise: &str, end: impl Future<Output = ()>) {
+    if tokio::time::timeout(PATIENCE, end).await.is_err() {
+        tracing::warn!("{otherwise}");
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+    use std::future::pending;
+
     use super::*;
 
-    #[test]
-    fn data_folders_live_side_by_side_and_each_has_one_program() {
-        let of = |folder: &str| instance_name(Some(Path::new(folder)));
-        assert_eq!(of("/data/one"), of("/data/one/"));
-        assert_ne!(of("/data/one"), of("/data/two"));
-        assert_eq!(instance_name(Some(Path::new(""))), instance_name(None));
-        assert_ne!(of("/data/one"), instance_name(None));
-        // The parts of a bus name are separated by dots, and none begins with a digit.
-        let name = of("/data/one");
-        assert!(name.split('.').all(|part| part.starts_with(|first: char| first.is_ascii_alphabetic())), "{name}");
+    #[tokio::test(start_paused = true)]
+    async fn neither_a_transfer_that_stays_nor_a_slow_disk_keeps_the_rest_from_its_end() {
+        let ended = RefCell::new(Vec::new());
+        let end = |what: &'static str| async { ended.borrow_mut().push(what) };
+        end_all(end("answers"), end("worker"), pending()).await;
+        assert_eq!(ended.take(), ["answers", "worker"]);
+        end_all(pending(), end("worker"), end("transfers")).await;
+        assert_eq!(ended.take(), ["transfers", "worker"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_has_all_its_time_however_long_the_others_take() {
+        let slow = tokio::time::sleep(PATIENCE.mul_f64(0.9));
+        let kept = RefCell::new(false);
+        let answers = async {
+            slow.await;
+            kept.replace(true);
+        };
+        end_all(answers, pending(), tokio::time::sleep(PATIENCE.mul_f64(0.9))).await;
+        assert!(kept.take());
     }
 }

@@ -123,7 +123,7 @@ describe("the chat page", () => {
 
   it("says quietly that the model's process is silent, until it resumes", async () => {
     await ask("Hello?");
-    backend.emit({ type: "silent", message: "" });
+    backend.emit({ type: "silent" });
     await update();
     expect(one("notice-silent").getAttribute("role")).toBe("status");
     backend.emit({ type: "resumed" });

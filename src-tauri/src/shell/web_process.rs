@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use gtk::glib;
 use tauri::WebviewWindow;
 use webkit2gtk::{HardwareAccelerationPolicy, SettingsExt as _, WebViewExt as _};
 
@@ -31,18 +32,18 @@ pub(crate) fn leave_gpu_alone(window: &WebviewWindow) -> tauri::Result<()> {
 pub(crate) fn keep_alive(window: &WebviewWindow, keeper: Arc<SettingsKeeper>) -> tauri::Result<()> {
     window.with_webview(move |webview| {
         let deaths = RefCell::new(Deaths::default());
-        let page = RefCell::new(None);
         webview.inner().connect_web_process_terminated(move |view, reason| {
-            let uri = view.uri().map(|uri| uri.to_string());
-            // The empty page has the address of the page it stands for.
-            let uri = page.borrow_mut().get_or_insert_with(|| uri.unwrap_or_default()).clone();
-            if deaths.borrow_mut().is_too_often(Instant::now()) {
-                tracing::error!("the process that draws the window ended again ({reason:?}); the page stays empty");
-                view.load_html(&empty_page(&uri, Words::of(keeper.language())), Some(&uri));
-            } else {
-                tracing::error!("the process that draws the window ended ({reason:?}); the page is loaded again");
-                view.load_uri(&uri);
-            }
+            let address = view.uri().map(|uri| uri.to_string()).unwrap_or_default();
+            let given_up = deaths.borrow_mut().is_too_often(Instant::now());
+            let next = if given_up { "the page stays empty" } else { "the page is loaded again" };
+            tracing::error!("the process that draws the window ended ({reason:?}); {next}");
+            let empty = given_up.then(|| empty_page(&address, Words::of(keeper.language())));
+            let view = view.clone();
+            // Once the view has taken in that its process is gone.
+            glib::idle_add_local_once(move || match empty {
+                Some(empty) => view.load_html(&empty, Some(&address)),
+                None => view.load_uri(&address),
+            });
         });
     })
 }
@@ -60,14 +61,16 @@ impl Deaths {
     }
 }
 
-/// A page that needs no script: why there is nothing to see, and the way back.
-fn empty_page(uri: &str, words: &Words) -> String {
+/// A page that needs no script: why there is nothing to see, and the way back to the page it stands for.
+fn empty_page(address: &str, words: &Words) -> String {
+    // With its fragment the address would be a place on this very page.
+    let address = address.split('#').next().unwrap_or_default();
     let Words { page_gone, page_again, .. } = words;
     format!(
         "<!doctype html><meta charset=\"utf-8\"><title>Workly</title><style>:root {{ color-scheme: light dark; \
          font: 15px system-ui; }} body {{ max-width: 30rem; margin: 20vh auto; padding: 0 2rem; }} a {{ display: \
          inline-block; padding: .5rem 1rem; border: 1px solid; border-radius: 6px; color: inherit; text-decoration: \
-         none; }}</style><p>{page_gone}</p><a role=\"button\" href=\"{uri}\">{page_again}</a>"
+         none; }}</style><p>{page_gone}</p><a role=\"button\" href=\"{address}\">{page_again}</a>"
     )
 }
 
@@ -88,8 +91,8 @@ mod tests {
     fn the_empty_page_says_why_and_leads_back() {
         for language in Language::ALL {
             let words = Words::of(language);
-            let page = empty_page("tauri://localhost", words);
-            assert!(page.contains(words.page_gone) && page.contains("href=\"tauri://localhost\""), "{page}");
+            let page = empty_page("tauri://localhost/#monitor", words);
+            assert!(page.contains(words.page_gone) && page.contains("href=\"tauri://localhost/\""), "{page}");
         }
     }
 }

@@ -106,7 +106,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn neither_a_transfer_that_stays_nor_a_slow_disk_keeps_the_rest_from_its_end() {
         let ended = RefCell::new(Vec::new());
-        let end = |what: &'static str| async { ended.borrow_mut().push(what) };
+        let end = |what: &'static str| {
+            let ended = &ended;
+            async move { ended.borrow_mut().push(what) }
+        };
         end_all(end("answers"), end("worker"), pending()).await;
         assert_eq!(ended.take(), ["answers", "worker"]);
         end_all(pending(), end("worker"), end("transfers")).await;

@@ -91,8 +91,8 @@ fn instance_name(folder: Option<&Path>) -> String {
     let Some(folder) = folder else { return base.to_owned() };
     let folder = folder.canonicalize().or_else(|_| std::path::absolute(folder)).unwrap_or_else(|_| folder.to_owned());
     let digest = ring::digest::digest(&ring::digest::SHA256, folder.as_os_str().as_encoded_bytes());
-    let short: String = digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("{base}.d{short}")
+    let short = digest.as_ref().first_chunk().map_or(0, |first| u64::from_be_bytes(*first));
+    format!("{base}.d{short:016x}")
 }
 
 #[cfg(target_os = "linux")]

@@ -1,6 +1,6 @@
 //! What a bug report needs, as one text: versions, devices, settings, the last decisions, the end of the log.
 //!
-//! Nothing of what is chatted, and the user's home folder only as `~`.
+//! Nothing of what is chatted, the user's home folder only as `~` and the user's name nowhere.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -9,6 +9,7 @@ use serde_json::Value;
 use workly_core::policy::GpuState;
 use workly_wire::model::ModelSnapshot;
 use workly_wire::monitor::{DecisionEntry, GpuCard, GpuView};
+use workly_wire::words::Language;
 
 /// Decisions that are told.
 const DECISIONS: usize = 20;
@@ -29,10 +30,29 @@ pub(crate) struct Facts<'a> {
 pub(crate) fn text(facts: &Facts<'_>, home: Option<&Path>) -> String {
     let mut text = String::new();
     let _ = write_all(&mut text, facts);
-    match home.and_then(Path::to_str).filter(|home| home.len() > 1) {
-        Some(home) => text.replace(home, "~"),
-        None => text,
+    let Some(home) = home.and_then(Path::to_str).filter(|home| home.len() > 1) else { return text };
+    let text = text.replace(home, "~");
+    match Path::new(home).file_name().and_then(std::ffi::OsStr::to_str) {
+        // Every machine has this one.
+        None | Some("root") => text,
+        Some(name) => without_word(&text, name),
     }
+}
+
+/// The text with `user` in place of a name, where the name is a word of its own.
+fn without_word(text: &str, name: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(name) {
+        let (before, after) = (&rest[..at], &rest[at + name.len()..]);
+        let is_word = |letter: Option<char>| letter.is_some_and(char::is_alphanumeric);
+        let within =
+            is_word(before.chars().next_back().or_else(|| kept.chars().next_back())) || is_word(after.chars().next());
+        kept.push_str(before);
+        kept.push_str(if within { name } else { "user" });
+        rest = after;
+    }
+    kept + rest
 }
 
 fn write_all(text: &mut String, facts: &Facts<'_>) -> std::fmt::Result {
@@ -59,7 +79,7 @@ fn write_all(text: &mut String, facts: &Facts<'_>) -> std::fmt::Result {
 
     writeln!(text, "\n## Model")?;
     let model = facts.model;
-    let (profile, why) = (known(model.profile), known(model.why.as_deref()));
+    let (profile, why) = (known(model.profile), known(model.why.as_ref().map(|why| Language::English.why(why))));
     writeln!(text, "- state: {:?}, profile: {profile}, why: {why}", model.state)?;
     if let Some(info) = &model.model {
         let (name, layers, threads) = (&info.name, info.layers, info.threads);
@@ -78,7 +98,7 @@ fn write_all(text: &mut String, facts: &Facts<'_>) -> std::fmt::Result {
     writeln!(text, "\n## Last decisions")?;
     for entry in &facts.switches[facts.switches.len().saturating_sub(DECISIONS)..] {
         let from = entry.from.map_or("start", workly_core::profile::Profile::name);
-        let why = entry.sentence.as_deref().unwrap_or_default();
+        let why = entry.why.as_ref().map(|why| Language::English.why(why)).unwrap_or_default();
         writeln!(text, "- {} {from} -> {} {why}", entry.unix_ms, entry.to)?;
     }
 
@@ -106,14 +126,15 @@ mod tests {
 
     #[test]
     fn the_text_has_what_a_report_needs_and_no_home_folder() {
-        let gpu =
-            crate::monitor_feed::view_of(&workly_runtime::monitor::Snapshot::default(), &GpuMonitoring::default());
+        let gpu = crate::feeds::monitor_feed::view_of(
+            &workly_runtime::monitor::Snapshot::default(),
+            &GpuMonitoring::default(),
+        );
         let switches = [DecisionEntry {
             unix_ms: 5,
             from: Some(Profile::Performance),
             to: Profile::CpuFallback,
-            reason: None,
-            sentence: Some("cpu_fallback: VRAM 94 %".into()),
+            why: Some("VRAM 94 %".into()),
             strategy: None,
         }];
         let facts = Facts {
@@ -124,14 +145,19 @@ mod tests {
             settings: &json!({ "ai": { "model": "/home/ada/m.gguf" } }),
             notices: vec!["config.json was broken".into()],
             switches: &switches,
-            log: &["WARN opened /home/ada/x".into()],
+            log: &["WARN opened /home/ada/x".into(), "WARN /media/ada/disk of ada, adamant".into()],
         };
         let text = text(&facts, Some(Path::new("/home/ada")));
-        for part in
-            ["card (0000:01:00.0), 6144 MiB", "\"~/m.gguf\"", "VRAM 94 %", "config.json was broken", "opened ~/x"]
-        {
+        for part in [
+            "card (0000:01:00.0), 6144 MiB",
+            "\"~/m.gguf\"",
+            "VRAM 94 %",
+            "config.json was broken",
+            "opened ~/x",
+            "/media/user/disk of user, adamant",
+        ] {
             assert!(text.contains(part), "{part} in {text}");
         }
-        assert!(!text.contains("ada"));
+        assert_eq!(text.matches("ada").count(), 1, "only in another word: {text}");
     }
 }

@@ -1,28 +1,15 @@
 //! The desktop program: wires the runtime to a window. No llama.cpp and no GPU library is linked here, so that a missing
 //! driver can never keep the window from opening.
 
-mod actions;
-mod appearance;
-mod autostart;
+mod clock;
 mod commands;
-mod decisions;
 mod demo;
 mod diagnostics;
-mod drops;
 mod error;
-mod events;
-mod library_feed;
-mod life;
+mod feeds;
 mod logging;
-mod model_choice;
-mod monitor_feed;
-mod notices;
 mod settings;
-mod tray;
-#[cfg(target_os = "linux")]
-mod web_process;
-mod window;
-mod words;
+mod shell;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -37,10 +24,13 @@ use workly_runtime::conversations::{Chats, Conversations};
 use workly_runtime::manager::{ModelManager, Patience};
 use workly_runtime::monitor::{Monitor, Sources};
 
-use crate::decisions::Decisions;
-use crate::model_choice::ModelChoice;
-use crate::monitor_feed::MonitorFeed;
-use crate::settings::SettingsKeeper;
+use crate::feeds::decisions::Decisions;
+use crate::feeds::monitor_feed::MonitorFeed;
+use crate::feeds::{events, library_feed};
+use crate::settings::keeper::SettingsKeeper;
+use crate::settings::model_choice::ModelChoice;
+use crate::shell::single::Claim;
+use crate::shell::{autostart, lifecycle, notices, tray, window};
 
 /// Chat with local language models that share the GPU politely.
 #[derive(Debug, Parser)]
@@ -56,13 +46,21 @@ struct Arguments {
 /// Runs the program until its window is closed, or until it is quit from the tray.
 #[expect(clippy::exit, reason = "in what Tauri's macro expands to")]
 pub fn run() -> ExitCode {
-    let arguments = Arguments::parse();
+    let Arguments { hidden, model } = Arguments::parse();
+    let private = lifecycle::keep_private();
     logging::start();
+    if let Err(error) = private {
+        tracing::warn!(%error, "other users may be able to read the data folder");
+    }
 
-    let built = tauri::Builder::default()
-        // The first: a second start is to end before anything else begins.
-        .plugin(life::single_instance())
-        .plugin(life::window_state())
+    let claim = Claim::take(places::data_dir().as_deref());
+    let mut builder = tauri::Builder::default();
+    // The first: a second start is to end before anything else begins.
+    if let Some(plugin) = claim.plugin() {
+        builder = builder.plugin(plugin);
+    }
+    let built = builder
+        .plugin(lifecycle::window_state())
         .plugin(tauri_plugin_autostart::Builder::new().arg(autostart::ARGUMENT).build())
         .plugin(tauri_plugin_store::Builder::default().build())
         .plugin(tauri_plugin_dialog::init())
@@ -123,7 +121,7 @@ pub fn run() -> ExitCode {
                 webview.state::<MonitorFeed>().stop();
             }
         })
-        .setup(move |app| set_up(app, &arguments))
+        .setup(move |app| set_up(app, &model, hidden))
         .build(tauri::generate_context!());
     let app = match built {
         Ok(app) => app,
@@ -132,21 +130,25 @@ pub fn run() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if let Err(refused) = claim.check(hidden) {
+        tracing::error!("{refused}");
+        return ExitCode::FAILURE;
+    }
     let code = app.run_return(|app, event| match event {
-        RunEvent::Exit => life::end_worker(app),
+        RunEvent::Exit => lifecycle::end_worker(app),
         #[cfg(target_os = "macos")]
-        RunEvent::Reopen { .. } => window::show(app),
+        RunEvent::Reopen { .. } => shell::front::show(app),
         _ => {}
     });
     u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
 /// Starts the runtime, then everything a person sees of it.
-fn set_up(app: &App, arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
+fn set_up(app: &App, model: &ModelArguments, hidden: bool) -> Result<(), Box<dyn std::error::Error>> {
     #[cfg(unix)]
-    life::quit_on_signals(app.handle());
+    lifecycle::quit_on_signals(app.handle());
     let resources = app.path().resource_dir().ok();
-    let keeper = Arc::new(SettingsKeeper::open(arguments.model.clone(), resources));
+    let keeper = Arc::new(SettingsKeeper::open(model.clone(), resources));
     let (settings, watching) = (keeper.model_settings(), keeper.monitor_settings());
     let (program, data_dir) = (places::worker_program()?, places::data_dir());
     let (monitor, manager) = tauri::async_runtime::block_on(async {
@@ -157,7 +159,7 @@ fn set_up(app: &App, arguments: &Arguments) -> Result<(), Box<dyn std::error::Er
     })?;
     app.manage(Arc::clone(&monitor));
     app.manage(MonitorFeed::default());
-    events::forward(app.handle().clone(), &manager);
+    events::forward(app.handle().clone(), &manager, Arc::clone(&keeper));
     let store = Conversations::open(places::data_dir());
     app.manage(Decisions::follow(&manager, store.clone()));
     let (chats, changes) = Chats::new(store, manager.clone());
@@ -174,7 +176,7 @@ fn set_up(app: &App, arguments: &Arguments) -> Result<(), Box<dyn std::error::Er
     keeper.follow_edits(app.handle());
     app.manage(keeper);
     tray::start(app.handle());
-    window::open(app, arguments.hidden)?;
+    window::open(app, hidden)?;
     notices::start(app.handle());
     autostart::start(app.handle());
     Ok(())

@@ -34,7 +34,7 @@ async fn a_change_of_profile_is_marked_at_its_line_and_formulas_are_drawn() {
                   Then the card was needed elsewhere, ";
     let text = format!("{before}HERE the answer went on without it, word for word, to its end.");
     let switch = json!({
-        "from": "performance", "to": "cpu_fallback", "reason": "VRAM 93 %", "strategy": "standby", "at_token": 41,
+        "from": "performance", "to": "cpu_fallback", "why": { "code": "text", "text": "VRAM 93 %" }, "strategy": "standby", "at_token": 41,
         "gap_ms": 23.0, "vram_released_ms": 180.0, "state_bytes": null, "saved_in_ms": null, "restored_in_ms": null,
     });
     let record = json!({ "model": "Smol", "switches": [{ "switch": switch, "at_text": before.len() }] });

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::harness::program::{ONE_WORKER, Program, eventually};
 use crate::harness::screen::Screen;
-use crate::harness::{Surroundings, is_alive, signal};
+use crate::harness::{PROGRAM, Surroundings, is_alive, signal};
 use crate::panel::Panel;
 
 #[tokio::test]
@@ -65,6 +65,81 @@ async fn programs_with_other_data_live_side_by_side() {
     let mut second = Program::start(&surroundings, ONE_WORKER);
     second.worker().await;
     assert!(first.runs() && second.runs());
+}
+
+#[tokio::test]
+async fn a_data_folder_under_another_name_is_the_same_one() {
+    let surroundings = Surroundings::new();
+    let mut first = Program::start(&surroundings, ONE_WORKER);
+    first.worker().await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let link = elsewhere.path().join("link");
+    std::os::unix::fs::symlink(surroundings.data(), &link).unwrap();
+    let mut command = surroundings.command(PROGRAM);
+    let second = command.env("WORKLY_DATA_DIR", &link).status().unwrap();
+    assert!(second.success() && first.runs());
+}
+
+#[tokio::test]
+async fn without_a_session_bus_the_folder_still_has_one_program() {
+    let nowhere = "unix:path=/no/such/bus";
+    let surroundings = Surroundings::new().with("DBUS_SESSION_BUS_ADDRESS", nowhere);
+    let mut first = Program::start(&surroundings, ONE_WORKER);
+    first.worker().await;
+    // From the session's list of programs, where nobody is there to read a dialog.
+    let second = surroundings.command(PROGRAM).arg("--hidden").output().unwrap();
+    assert!(!second.status.success() && first.runs());
+    let told = String::from_utf8_lossy(&second.stderr);
+    assert!(told.contains("another Workly runs"), "{told}");
+}
+
+#[tokio::test]
+async fn whoever_has_its_name_on_the_bus_does_not_keep_it_from_starting() {
+    let surroundings = Surroundings::new();
+    let bus = zbus::connection::Builder::address(surroundings.bus_address()).unwrap().build().await.unwrap();
+    let names = zbus::fdo::DBusProxy::new(&bus).await.unwrap();
+    let mut before = Program::start(&surroundings, ONE_WORKER);
+    let name = eventually("its name on the bus", || async {
+        let listed = names.list_names().await.unwrap();
+        listed.into_iter().map(|name| name.to_string()).find(|name| name.ends_with(".SingleInstance"))
+    })
+    .await;
+    signal(before.id(), Signal::TERM);
+    assert!(before.ended().await.success());
+    bus.request_name(name.as_str()).await.unwrap();
+    let mut program = Program::start(&surroundings, ONE_WORKER);
+    program.worker().await;
+    assert!(program.runs());
+}
+
+#[tokio::test]
+async fn nothing_of_the_data_folder_can_be_read_by_others_and_what_could_be_is_repaired() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let surroundings = Surroundings::new();
+    let old = surroundings.data().join("logs");
+    std::fs::create_dir(&old).unwrap();
+    std::fs::write(old.join("workly.2026-01-01.log"), "old").unwrap();
+    for (path, mode) in [(surroundings.data().to_owned(), 0o755), (old.clone(), 0o755)] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let mut program = Program::start(&surroundings, ONE_WORKER);
+    program.worker().await;
+    signal(program.id(), Signal::TERM);
+    assert!(program.ended().await.success());
+    let mut left = vec![surroundings.data().to_owned()];
+    let mut looked_at = 0;
+    while let Some(path) = left.pop() {
+        let about = std::fs::symlink_metadata(&path).unwrap();
+        if about.is_dir() {
+            left.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+        if about.is_dir() || about.is_file() {
+            assert_eq!(about.permissions().mode() & 0o077, 0, "{}", path.display());
+            looked_at += 1;
+        }
+    }
+    assert!(looked_at > 4, "there is a database, a log and a page's data");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! The process that draws the page may die; the window does not.
 
+use std::io::BufRead as _;
+
 use rustix::process::Signal;
 
 use crate::harness::program::{ONE_WORKER, Program, eventually};
@@ -27,6 +29,33 @@ async fn a_killed_web_process_is_replaced_and_the_page_comes_back() {
     signal(killed, Signal::KILL);
     eventually("another web process", || async { web_process_of(id).filter(|id| *id != killed) }).await;
     eventually("the same page", || async { screen.picture(window).is_like(&before).then_some(()) }).await;
+}
+
+#[tokio::test]
+async fn a_page_that_always_kills_its_process_is_given_up() {
+    let surroundings = Surroundings::new();
+    let (mut program, log) = Program::start_with_log(&surroundings, ONE_WORKER);
+    let id = program.id();
+    let killing = tokio::task::spawn_blocking(move || {
+        let (mut deaths, mut given_up) = (0, false);
+        for line in log.lines().map_while(Result::ok) {
+            given_up |= line.contains("the page stays empty");
+            if line.contains("the page is there") {
+                // The empty page lives on.
+                if deaths == 4 {
+                    return given_up;
+                }
+                deaths += 1;
+                signal(web_process_of(id).unwrap(), Signal::KILL);
+            }
+        }
+        false
+    });
+    assert!(killing.await.unwrap(), "it is loaded again and again");
+    let screen = Screen::of(&surroundings);
+    let window = screen.window().await;
+    eventually("words", || async { screen.picture(window).has_drawing().then_some(()) }).await;
+    assert!(program.runs());
 }
 
 fn web_process_of(program: u32) -> Option<u32> {

@@ -4,24 +4,30 @@
 use workly_runtime::conversations::now_ms;
 use workly_wire::chat::{ChatSnapshot, ConversationSettings, ConversationSummary, ConversationView, SearchHit};
 
-use super::chat::OurChats;
+use super::chat::{Keeper, OurChats};
 use crate::error::Answered;
 
 /// All the chat page needs to draw itself for the first time.
 #[tauri::command]
-pub(crate) async fn chat_snapshot(chats: OurChats<'_>) -> Answered<ChatSnapshot> {
-    chats.store().snapshot().await
+pub(crate) async fn chat_snapshot(chats: OurChats<'_>, keeper: Keeper<'_>) -> Answered<ChatSnapshot> {
+    let snapshot = chats.store().snapshot().await?;
+    let open = snapshot.open.map(|view| view.in_words(keeper.language()));
+    Ok(ChatSnapshot { open, ..snapshot })
 }
 
 /// One conversation, which is the open one from now on; without a number, the one that does not exist yet.
 #[tauri::command]
-pub(crate) async fn open_conversation(chats: OurChats<'_>, id: Option<i64>) -> Answered<Option<ConversationView>> {
+pub(crate) async fn open_conversation(
+    chats: OurChats<'_>,
+    keeper: Keeper<'_>,
+    id: Option<i64>,
+) -> Answered<Option<ConversationView>> {
     let opened = chats.store().with(move |store| {
         let view = id.map(|id| store.view(id)).transpose()?;
         store.set_open(id)?;
         Ok(view)
     });
-    opened.await
+    Ok(opened.await?.map(|view| view.in_words(keeper.language())))
 }
 
 /// Gives a conversation another title; an empty one goes back to its first words.
@@ -79,13 +85,13 @@ pub(crate) fn save_draft(chats: OurChats<'_>, conversation: Option<i64>, draft: 
 
 /// Chooses the branch that holds a message.
 #[tauri::command]
-pub(crate) async fn choose_branch(chats: OurChats<'_>, message: i64) -> Answered<ConversationView> {
+pub(crate) async fn choose_branch(chats: OurChats<'_>, keeper: Keeper<'_>, message: i64) -> Answered<ConversationView> {
     let chosen = chats.store().with(move |store| {
         let conversation = store.choose(message)?;
         store.set_open(Some(conversation))?;
         store.view(conversation)
     });
-    chosen.await
+    Ok(chosen.await?.in_words(keeper.language()))
 }
 
 /// The user has read what was said of the store.

@@ -43,7 +43,7 @@ async fn choose_place(app: &AppHandle, title: &str, name: &str, format: ExportFo
     if let Ok(folder) = app.path().document_dir().or_else(|_| app.path().home_dir()) {
         dialog = dialog.set_directory(folder);
     }
-    if let Some(window) = app.get_webview_window(crate::window::MAIN) {
+    if let Some(window) = app.get_webview_window(crate::shell::front::MAIN) {
         dialog = dialog.set_parent(&window);
     }
     dialog.save_file(move |place| drop(done.send(place)));

@@ -15,9 +15,9 @@ use workly_runtime::manager::ModelManager;
 use workly_wire::models::{CatalogueModel, LibrarySnapshot, Transfer};
 
 use crate::error::Answered;
-use crate::model_choice::{self, ModelChoice};
-use crate::settings::SettingsKeeper;
-use crate::window;
+use crate::settings::keeper::SettingsKeeper;
+use crate::settings::model_choice::{self, ModelChoice};
+use crate::shell::front;
 
 /// The library as it is now.
 #[tauri::command]
@@ -172,7 +172,7 @@ fn dialog(app: &AppHandle, title: &str) -> tauri_plugin_dialog::FileDialogBuilde
         Ok(folder) => dialog.set_directory(folder),
         Err(_) => dialog,
     };
-    match app.get_webview_window(window::MAIN) {
+    match app.get_webview_window(front::MAIN) {
         Some(window) => dialog.set_parent(&window),
         None => dialog,
     }

@@ -10,11 +10,11 @@ use workly_core::reading::ProcessUse;
 use workly_runtime::monitor::{Monitor, to_csv};
 use workly_wire::monitor::{Demo, DemoName, MonitorUpdate};
 
-use crate::decisions::Decisions;
 use crate::demo;
 use crate::error::Answered;
-use crate::monitor_feed::MonitorFeed;
-use crate::settings::SettingsKeeper;
+use crate::feeds::decisions::Decisions;
+use crate::feeds::monitor_feed::MonitorFeed;
+use crate::settings::keeper::SettingsKeeper;
 
 /// Sends readings through the channel until told otherwise; the first message is all there is so far.
 #[tauri::command]
@@ -79,7 +79,7 @@ pub(crate) fn show_export(feed: State<'_, MonitorFeed>) -> Answered<()> {
 #[tauri::command(async)]
 pub(crate) fn play_demo(keeper: State<'_, Arc<SettingsKeeper>>, name: DemoName) -> Answered<Demo> {
     let thresholds = keeper.subscribe().borrow().gpu_monitoring.thresholds;
-    demo::play(name, thresholds).map_err(|error| {
+    demo::play(name, thresholds, keeper.language()).map_err(|error| {
         Problem::new(ProblemCode::Protocol, "The recording that comes with Workly cannot be played.")
             .with_details(error.to_string())
     })

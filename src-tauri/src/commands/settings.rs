@@ -16,10 +16,11 @@ use workly_runtime::monitor::Monitor;
 use workly_wire::monitor::GpuCard;
 use workly_wire::settings::{ReasonCount, SettingsSnapshot, ThresholdsPreview};
 
-use crate::decisions::Decisions;
 use crate::error::Answered;
-use crate::settings::SettingsKeeper;
-use crate::{diagnostics, logging, monitor_feed};
+use crate::feeds::decisions::Decisions;
+use crate::feeds::monitor_feed;
+use crate::settings::keeper::SettingsKeeper;
+use crate::{diagnostics, logging};
 
 /// Longest wait for the first look at the cards.
 const FIRST_LOOK: Duration = Duration::from_secs(3);

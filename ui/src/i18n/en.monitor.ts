@@ -64,7 +64,6 @@ export const monitor = {
       emergency: "emergency",
       replay: "computed anew",
     } satisfies Record<SwitchStrategy, string> as Record<SwitchStrategy, string>,
-    explain: (sentence: string) => sentence.replace(/^[a-z_]+: /, ""),
   },
   processes: {
     title: "Programs on the GPU",

@@ -193,7 +193,7 @@ export const en = {
       balanced: "moved partly to the GPU",
       cpu_fallback: "moved to the CPU",
     } satisfies Record<Profile, string> as Record<Profile, string>,
-    movedWhy: (reason: string, gapMs: number) => `Reason: ${reason}. The text paused for ${duration(gapMs)}.`,
+    movedWhy: (reason: string | undefined, gapMs: number) => `${reason ? `Reason: ${reason}. ` : ""}The text paused for ${duration(gapMs)}.`,
     regenerate: "Answer again",
     edit: "Edit",
     editLabel: "Your message, in other words",

@@ -6,22 +6,6 @@ import { formats } from "./formats";
 const { integer, decimal, plural } = formats("fr");
 const gigabytes = (bytes: number) => `${decimal(bytes / 1e9)}\u00a0Go`;
 
-/** The core's sentences are made of few parts; each has its French. */
-const phrases: [RegExp, string][] = [
-  [/^[a-z_]+: /, ""],
-  [/others' VRAM/g, "VRAM des autres"],
-  [/others' GPU/g, "GPU des autres"],
-  [/the model's worker ran out of memory/, "le processus du modèle a manqué de mémoire"],
-  [/the model took more than planned/, "le modèle a pris plus que prévu"],
-  [/there is room for more layers/, "il y a de la place pour plus de couches"],
-  [/as you asked for now/, "comme vous l’avez demandé pour l’instant"],
-  [/as chosen in the settings/, "comme choisi dans les réglages"],
-  [/the GPU does not answer any more/, "le GPU ne répond plus"],
-  [/\bprocess (\d+)/g, "processus $1"],
-  [/(\d)\.(\d) GB/g, "$1,$2\u00a0Go"],
-  [/(\d) %/g, "$1\u00a0%"],
-];
-
 export const monitor: typeof english = {
   title: "GPU",
   waiting: "La carte est interrogée…",
@@ -74,7 +58,6 @@ export const monitor: typeof english = {
       emergency: "urgence",
       replay: "recalculé",
     },
-    explain: (sentence) => phrases.reduce((text, [english, french]) => text.replace(english, french), sentence),
   },
   processes: {
     title: "Programmes sur le GPU",

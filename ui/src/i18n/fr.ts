@@ -195,7 +195,7 @@ export const fr: Dictionary = {
       balanced: "passée en partie sur le GPU",
       cpu_fallback: "passée sur le CPU",
     },
-    movedWhy: (reason, gapMs) => `Raison : ${reason}. Le texte s’est interrompu ${duration(gapMs)}.`,
+    movedWhy: (reason, gapMs) => `${reason ? `Raison : ${reason}. ` : ""}Le texte s’est interrompu ${duration(gapMs)}.`,
     regenerate: "Répondre à nouveau",
     edit: "Modifier",
     editLabel: "Votre message, en d’autres mots",

@@ -14,7 +14,7 @@ import {
   type ConversationView,
   type ExportFormat,
   type ExportWords,
-  type ModelSnapshot,
+  type ModelView,
   type SearchHit,
   type StoreNotice,
 } from "./wire";
@@ -59,7 +59,7 @@ export interface Backend {
   /** Opens an http, https or mailto address in the system's browser. */
   openLink(url: string): Promise<void>;
   /** Calls back at each change of the model; resolves once it listens. Returns the way to stop listening. */
-  onModelChanged(callback: (model: ModelSnapshot) => void): Promise<() => void>;
+  onModelChanged(callback: (model: ModelView) => void): Promise<() => void>;
   /** Calls back whenever a conversation begins or ends an answer. */
   onConversationChanged(callback: (conversation: ConversationSummary) => void): Promise<() => void>;
   /** Calls back whenever there is something else to know of the store; null where there is nothing any more. */
@@ -87,7 +87,7 @@ export const backend: Backend = {
   stop: (conversation) => invoke("stop", { conversation }),
   dismissStoreNotice: () => invoke("dismiss_store_notice"),
   openLink: (url) => invoke("open_link", { url }),
-  onModelChanged: (callback) => listen<ModelSnapshot>(MODEL_CHANGED, (event) => callback(event.payload)),
+  onModelChanged: (callback) => listen<ModelView>(MODEL_CHANGED, (event) => callback(event.payload)),
   onConversationChanged: (callback) =>
     listen<ConversationSummary>(CONVERSATION_CHANGED, (event) => callback(event.payload)),
   onStoreChanged: (callback) => listen<StoreNotice | null>(STORE_CHANGED, (event) => callback(event.payload)),

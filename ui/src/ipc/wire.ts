@@ -277,7 +277,11 @@ process_id: number, };
 
 export type ModelState = "stopped" | "loading" | "ready" | "generating" | "switching" | "failed";
 
-export type ModelSnapshot = { 
+export type ModelView = { 
+/**
+ * Its notices in the user's language, in the same order.
+ */
+notice_texts: Array<string>, 
 /**
  * What it is doing.
  */
@@ -355,7 +359,7 @@ version: string,
 /**
  * The model manager.
  */
-model: ModelSnapshot, };
+model: ModelView, };
 
 export type AnswerRequest = { 
 /**
@@ -509,7 +513,11 @@ switch: AnswerSwitch,
 /**
  * Length of the text before the first token of the new worker, in UTF-16 code units.
  */
-at_text: number, };
+at_text: number, 
+/**
+ * Why, in the user's language, which only the window is told: the store keeps the code.
+ */
+why_text?: string, };
 
 export type AnswerRecord = { 
 /**
@@ -987,7 +995,15 @@ gpu_percent: Array<number | null>,
  */
 profile: Array<Profile | null>, };
 
-export type DecisionEntry = { 
+export type DecisionView = { 
+/**
+ * Its reason as a code of the policy, where it has one.
+ */
+reason: Reason | null, 
+/**
+ * Why, in the user's language; empty where there is nothing to add.
+ */
+why_text: string, 
 /**
  * When, milliseconds since 1970.
  */
@@ -1021,7 +1037,7 @@ past: GpuPast,
 /**
  * The decisions, oldest first.
  */
-switches: Array<DecisionEntry>, } | { "type": "reading", 
+switches: Array<DecisionView>, } | { "type": "reading", 
 /**
  * The card now.
  */
@@ -1033,7 +1049,7 @@ added: GpuPast | null, } | { "type": "switched",
 /**
  * The decision.
  */
-entry: DecisionEntry, };
+entry: DecisionView, };
 
 export type DemoName = "gaming" | "streaming" | "bursts";
 
@@ -1053,7 +1069,7 @@ past: GpuPast,
 /**
  * What Workly does; times count from 0.
  */
-switches: Array<DecisionEntry>, 
+switches: Array<DecisionView>, 
 /**
  * How often the thresholds alone would have switched.
  */

@@ -123,7 +123,7 @@ describe("the chat page", () => {
 
   it("says quietly that the model's process is silent, until it resumes", async () => {
     await ask("Hello?");
-    backend.emit({ type: "silent", message: "" });
+    backend.emit({ type: "silent" });
     await update();
     expect(one("notice-silent").getAttribute("role")).toBe("status");
     backend.emit({ type: "resumed" });
@@ -266,7 +266,7 @@ describe("the chat page", () => {
     backend.emit(token("Once"), switched("cpu_fallback", 4), token(" more"));
     await update();
     expect(one("notice-switched").dataset["profile"]).toBe("cpu_fallback");
-    expect(one("notice-switched").textContent).toContain("overload");
+    expect(one("notice-switched").textContent).toContain("Reason: VRAM 95 %");
   });
 
   it("shows no more nodes for ten thousand messages than a screen takes", async () => {

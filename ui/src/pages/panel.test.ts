@@ -157,14 +157,17 @@ describe("the monitor page", () => {
 
   it("tells the decisions, the newest first, in the language of the window", async () => {
     await open();
-    const entry = (unix_ms: number, sentence: string) =>
-      ({ unix_ms, from: "performance", to: "balanced", reason: null, sentence, strategy: "standby" }) as const;
-    const switches = [entry(1, "balanced: VRAM 85 %, others' GPU 88 % (obs 1.2 GB)"), entry(2, "balanced: as chosen in the settings")];
+    const entry = (unix_ms: number, why_text: string) =>
+      ({ unix_ms, from: "performance", to: "balanced", why: null, reason: "stress", why_text, strategy: "standby" }) as const;
+    const switches = [entry(1, "VRAM 85 %, others' GPU 88 % (obs 1.2 GB)"), entry(2, "as chosen in the settings")];
     backend.send({ type: "start", view: viewOf(), past: pastOf([1000, 2000]), switches });
     flushSync();
     const lines = () => [...one("decisions").querySelectorAll(".why")].map((line) => line.textContent?.trim() ?? "");
     expect(lines()[0]).toContain("as chosen in the settings");
+    // The core sends them again, in the words of the language that was chosen.
     words.language = "fr";
+    const french = [entry(1, "VRAM 85\u00a0%, GPU des autres 88\u00a0% (obs 1,2\u00a0Go)"), entry(2, "comme choisi dans les réglages")];
+    backend.send({ type: "start", view: viewOf(), past: pastOf([1000, 2000]), switches: french });
     flushSync();
     expect(lines()[1]).toContain("VRAM 85\u00a0%, GPU des autres 88\u00a0% (obs 1,2\u00a0Go)");
     expect(lines()[1]).toContain("la réserve a pris le relais");

@@ -83,6 +83,11 @@ export class Answer {
     else this.#hear(event.event);
   }
 
+  /** Takes the same changes of profile in other words; those that came since stay as they are. */
+  reword(switches: readonly PlacedSwitch[]): void {
+    this.switches = [...switches, ...this.switches.slice(switches.length)];
+  }
+
   /** The question could not be asked. */
   refuse(problem: Problem): void {
     this.#hear({ type: "failed", ...problem });

@@ -114,6 +114,26 @@ export class Conversation {
     this.#take(view?.messages ?? []);
   }
 
+  /** Asks for the reasons of its switches again: the core says them in the language that is chosen now. */
+  async askAgainWhy(): Promise<void> {
+    const { id, shown } = this;
+    if (id === null) return;
+    try {
+      const view = await this.backend.openConversation(id);
+      if (view && this.shown === shown && this.id === id) this.#reword(view.messages);
+    } catch {
+      // What was said stays, in the other language.
+    }
+  }
+
+  #reword(messages: readonly StoredMessage[]): void {
+    const known = new Map(this.turns.map((turn) => [turn.id, turn]));
+    for (const { id, answer } of messages) {
+      const turn = known.get(id);
+      if (turn?.role === "assistant" && answer) turn.reword(answer.switches);
+    }
+  }
+
   /** Sends the draft. Returns false, and keeps the draft, when there is nothing to send or an answer is being written. */
   send(): boolean {
     const text = this.#draft.trim();

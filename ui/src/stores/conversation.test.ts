@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { FakeBackend, atOnce, done, message, settle, token, view } from "../test/backend";
+import type { PlacedSwitch } from "../ipc/wire";
+import { FakeBackend, atOnce, done, message, settle, switched, token, view } from "../test/backend";
 import { Answer } from "./answer.svelte";
 import { Conversation, Question } from "./conversation.svelte";
 
@@ -30,6 +31,28 @@ function answer(at: number): Answer {
 }
 
 describe("a conversation", () => {
+  it("says its switches in another language without losing what came meanwhile", async () => {
+    const placed = (at_text: number, why_text: string): PlacedSwitch => {
+      const event = switched("cpu_fallback", at_text);
+      if (event.type !== "switched") throw new Error("no switch");
+      return { ...event.placed, why_text };
+    };
+    const kept = (why_text: string) =>
+      message(2, "assistant", "Hello there", {
+        state: "streaming",
+        answer: { model: null, profile: null, stats: null, switches: [placed(1, why_text)], dropped_turns: 0, problem: null },
+      });
+    backend.views.set(1, view(1, [message(1, "user", "Hi"), kept("as chosen in the settings")]));
+    conversation.show(await backend.openConversation(1));
+    backend.views.set(1, view(1, [message(1, "user", "Hi"), kept("comme choisi dans les réglages")]));
+    await settle();
+    const again = conversation.askAgainWhy();
+    answer(1).apply({ type: "switched", placed: placed(5, "VRAM 95 %") });
+    await again;
+    expect(answer(1).switches.map(({ why_text }) => why_text)).toEqual(["comme choisi dans les réglages", "VRAM 95 %"]);
+    expect(conversation.draft).toBe("");
+  });
+
   it("begins with the first message and goes on in the same place", async () => {
     await ask("  First?  ");
     backend.emit(token("Yes."), done());

@@ -1,6 +1,6 @@
 import type { MonitorBackend } from "../ipc/monitor";
 import { toProblem } from "../ipc/problem";
-import type { Demo, DemoName, GpuPast, Problem, DecisionEntry } from "../ipc/wire";
+import type { Demo, DemoName, GpuPast, Problem, DecisionView } from "../ipc/wire";
 
 /** How many seconds of the recording pass in one. */
 export const SPEEDS = [1, 10, 60] as const;
@@ -18,7 +18,7 @@ export class DemoStore {
   readonly length: number = $derived(this.demo?.past.unix_ms.at(-1) ?? 0);
   /** What has been played so far. */
   readonly past: GpuPast | null = $derived.by(() => (this.demo ? until(this.demo.past, this.at) : null));
-  readonly switches: DecisionEntry[] = $derived(this.demo?.switches.filter((entry) => entry.unix_ms <= this.at) ?? []);
+  readonly switches: DecisionView[] = $derived(this.demo?.switches.filter((entry) => entry.unix_ms <= this.at) ?? []);
 
   constructor(private readonly backend: MonitorBackend) {}
 
@@ -31,6 +31,14 @@ export class DemoStore {
     } catch (reason) {
       this.problem = toProblem(reason);
     }
+  }
+
+  /** Asks for the open recording in the words of the language that is chosen now; it stays where it is. */
+  async askAgainWhy(): Promise<void> {
+    if (!this.demo) return;
+    const { name } = this.demo;
+    const again = await this.backend.demo(name).catch(() => null);
+    if (again && this.demo?.name === name) this.demo = again;
   }
 
   close(): void {

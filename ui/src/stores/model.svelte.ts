@@ -1,11 +1,11 @@
 import type { Backend } from "../ipc/client";
-import type { ModelSnapshot, Problem } from "../ipc/wire";
+import type { ModelView, Problem } from "../ipc/wire";
 import { follow, type Stop } from "./follow";
 
 /** The model as the core last described it. */
 export class ModelStore {
   /** Null until the core has answered. */
-  snapshot = $state.raw<ModelSnapshot | null>(null);
+  snapshot = $state.raw<ModelView | null>(null);
   /** Why there is no model to talk to: it failed, or the core could not be asked. */
   readonly problem: Problem | null = $derived.by(() => {
     if (this.#unreachable) return this.#unreachable;

@@ -1,6 +1,6 @@
 import type { MonitorBackend } from "../ipc/monitor";
 import { toProblem } from "../ipc/problem";
-import type { GpuPast, GpuView, MonitorUpdate, Problem, ProcessUse, DecisionEntry } from "../ipc/wire";
+import type { GpuPast, GpuView, MonitorUpdate, Problem, ProcessUse, DecisionView } from "../ipc/wire";
 
 const HOUR_MS = 3_600_000;
 
@@ -10,7 +10,7 @@ export class MonitorStore {
   view = $state.raw<GpuView | null>(null);
   past = $state.raw<GpuPast>(nothing());
   /** Oldest first. */
-  switches = $state.raw<DecisionEntry[]>([]);
+  switches = $state.raw<DecisionView[]>([]);
   /** Null until they were asked for. */
   processes = $state.raw<ProcessUse[] | null>(null);
   processesProblem = $state.raw<Problem | null>(null);

@@ -9,7 +9,7 @@ import type {
   ConversationSummary,
   ConversationView,
   ExportFormat,
-  ModelSnapshot,
+  ModelView,
   Profile,
   SearchHit,
   StoredMessage,
@@ -30,7 +30,7 @@ export class FakeBackend implements Backend {
   refusal: unknown = null;
   /** What the other calls reject with, when set. */
   failure: unknown = null;
-  model: ModelSnapshot = snapshot();
+  model: ModelView = snapshot();
   chat: ChatSnapshot = { conversations: [], open: null, draft: "", notice: null };
   /** The conversations that can be opened. */
   views = new Map<number, ConversationView>();
@@ -38,7 +38,7 @@ export class FakeBackend implements Backend {
   #ids = 100;
   /** Those who hear the answer asked for or watched last. */
   #watchers: OnChatEvent[] = [];
-  #onModel: ((model: ModelSnapshot) => void) | null = null;
+  #onModel: ((model: ModelView) => void) | null = null;
   #onConversation: ((conversation: ConversationSummary) => void) | null = null;
   #onStore: ((notice: StoreNotice | null) => void) | null = null;
 
@@ -93,7 +93,7 @@ export class FakeBackend implements Backend {
     this.opened.push(url);
   };
 
-  onModelChanged = async (callback: (model: ModelSnapshot) => void) => {
+  onModelChanged = async (callback: (model: ModelView) => void) => {
     this.#onModel = callback;
     return () => {
       this.#onModel = null;
@@ -122,7 +122,7 @@ export class FakeBackend implements Backend {
     }
   }
 
-  changeModel(model: ModelSnapshot): void {
+  changeModel(model: ModelView): void {
     this.#onModel?.(model);
   }
 
@@ -151,11 +151,11 @@ export class FakeBackend implements Backend {
   }
 }
 
-export function snapshot(changes: Partial<ModelSnapshot> = {}): ModelSnapshot {
+export function snapshot(changes: Partial<ModelView> = {}): ModelView {
   return {
-    state: "ready", load_fraction: null, model: null, profile: "cpu_fallback", switching_to: null, strategy: null, why: null,
+    state: "ready", answering: false, load_fraction: null, model: null, profile: "cpu_fallback", switching_to: null, strategy: null, why: null,
     plan: null, choice: "auto", auto_switching: true, override_kind: null, standby_ready: false, tokens_per_second: null,
-    notice: null, problem: null, worker_pid: null, ...changes,
+    notices: [], notice_texts: [], problem: null, worker_pid: null, ...changes,
   };
 }
 
@@ -197,8 +197,9 @@ export function switched(to: Profile, at_text: number): ChatEvent {
     type: "switched",
     placed: {
       at_text,
+      why_text: "VRAM 95 %",
       switch: {
-        from: "performance", to, reason: "overload", strategy: "standby", at_token: 1, gap_ms: 20,
+        from: "performance", to, why: { code: "asked", after_token: null }, strategy: "standby", at_token: 1, gap_ms: 20,
         vram_released_ms: 200, state_bytes: null, saved_in_ms: null, restored_in_ms: null,
       },
     },

@@ -95,7 +95,7 @@ export class FakeMonitor implements MonitorBackend {
   showExport = async () => undefined;
   demo = async (name: DemoName): Promise<Demo> => ({
     name, vram_total: 6e9, past: pastOf([0, 10_000, 20_000, 30_000], "performance"),
-    switches: [{ unix_ms: 20_000, from: "performance", to: "cpu_fallback", reason: "overload", sentence: "cpu_fallback: VRAM 95 %", strategy: null }],
+    switches: [{ unix_ms: 20_000, from: "performance", to: "cpu_fallback", why: null, reason: "overload", why_text: "VRAM 95 %", strategy: null }],
     switches_by_table: 12, thresholds,
   });
 

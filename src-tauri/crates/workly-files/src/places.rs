@@ -1,7 +1,7 @@
 //! Where things lie: Workly's own data, the worker's program, the model that comes with Workly.
 
 use std::path::{Path, PathBuf};
-use std::{env, io};
+use std::{env, fs, io};
 
 /// File name of the model that comes with Workly.
 pub const EMBEDDED_MODEL: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
@@ -13,6 +13,71 @@ pub fn data_dir() -> Option<PathBuf> {
     match env::var_os("WORKLY_DATA_DIR").filter(|folder| !folder.is_empty()) {
         Some(folder) => Some(folder.into()),
         None => dirs::data_dir().map(|folder| folder.join("workly")),
+    }
+}
+
+/// Makes a folder that only its user can look into, and repairs one that others can: the folder and those below it get
+/// mode 0700, files 0600, where they are ours. Links are not followed, and a file that has another name elsewhere, such
+/// as a model that was imported without a copy, is left as it is.
+///
+/// # Errors
+///
+/// When the folder cannot be made, or its own mode not be repaired. What lies below is repaired as far as it can be.
+pub fn private_folder(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(path)?;
+        private::repair(&path.canonicalize()?)
+    }
+    #[cfg(not(unix))]
+    builder.create(path)
+}
+
+/// Modes of Unix.
+#[cfg(unix)]
+mod private {
+    use std::fs::{self, Metadata, Permissions};
+    use std::io;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    use std::path::Path;
+
+    /// Everybody else's part of a mode.
+    const OTHERS: u32 = 0o077;
+
+    pub(super) fn repair(folder: &Path) -> io::Result<()> {
+        let owner = rustix::process::geteuid().as_raw();
+        close(folder, &fs::symlink_metadata(folder)?, owner)?;
+        for entry in fs::read_dir(folder)?.flatten() {
+            repair_below(&entry.path(), owner);
+        }
+        Ok(())
+    }
+
+    fn repair_below(path: &Path, owner: u32) {
+        let Ok(about) = fs::symlink_metadata(path) else { return };
+        let is_ours_alone = about.is_file() && about.nlink() == 1;
+        if !is_ours_alone && !about.is_dir() {
+            return;
+        }
+        if let Err(error) = close(path, &about, owner) {
+            tracing::warn!(path = %path.display(), %error, "others can read it");
+        }
+        if about.is_dir() {
+            for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+                repair_below(&entry.path(), owner);
+            }
+        }
+    }
+
+    fn close(path: &Path, about: &Metadata, owner: u32) -> io::Result<()> {
+        let mode = about.mode() & 0o7777;
+        if about.uid() != owner || mode & OTHERS == 0 {
+            return Ok(());
+        }
+        fs::set_permissions(path, Permissions::from_mode(mode & !OTHERS))
     }
 }
 
@@ -72,6 +137,37 @@ pub fn write_new(folder: &Path, stem: &str, ending: &str, content: &[u8]) -> io:
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn what_others_could_read_is_closed_to_them_and_what_lies_elsewhere_is_left() {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+        let elsewhere = tempfile::tempdir().unwrap();
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("data/workly");
+        let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+
+        private_folder(&folder).unwrap();
+        assert_eq!(mode(&folder), 0o700);
+
+        let (own, linked, imported) =
+            (folder.join("logs/a.log"), elsewhere.path().join("l"), elsewhere.path().join("m"));
+        fs::create_dir(folder.join("logs")).unwrap();
+        for file in [&own, &linked, &imported] {
+            fs::write(file, "text").unwrap();
+            set(file, 0o644);
+        }
+        symlink(&linked, folder.join("link")).unwrap();
+        fs::hard_link(&imported, folder.join("model.gguf")).unwrap();
+        set(&folder.join("logs"), 0o755);
+        set(&folder, 0o755);
+        private_folder(&folder).unwrap();
+        assert_eq!([&folder, &folder.join("logs")].map(|folder| mode(folder)), [0o700; 2]);
+        assert_eq!(mode(&own), 0o600);
+        assert_eq!([&linked, &imported].map(|file| mode(file)), [0o644; 2]);
+    }
 
     #[test]
     fn a_new_file_never_takes_the_place_of_another() {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use ts_rs::{Config, TS};
 
 use crate::answer::{AnswerEvent, AnswerStats, AnswerSwitch};
+use crate::words::Language;
 use workly_core::chat::Role;
 use workly_core::problem::{Problem, ProblemCode};
 use workly_core::profile::Profile;
@@ -52,6 +53,17 @@ pub struct PlacedSwitch {
     pub switch: AnswerSwitch,
     /// Length of the text before the first token of the new worker, in UTF-16 code units.
     pub at_text: u32,
+    /// Why, in the user's language, which only the window is told: the store keeps the code.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[ts(as = "String")]
+    pub why_text: String,
+}
+
+impl PlacedSwitch {
+    /// Puts the reason into words.
+    pub fn put_into_words(&mut self, language: Language) {
+        self.why_text = language.why(&self.switch.why);
+    }
 }
 
 /// What is kept of an answer beside its text.
@@ -95,6 +107,15 @@ pub struct StoredMessage {
     pub siblings: Vec<i64>,
     /// What is kept of an answer; none for other messages.
     pub answer: Option<AnswerRecord>,
+}
+
+impl StoredMessage {
+    /// Puts the reasons of its switches into words.
+    pub fn put_into_words(&mut self, language: Language) {
+        for placed in self.answer.iter_mut().flat_map(|answer| &mut answer.switches) {
+            placed.put_into_words(language);
+        }
+    }
 }
 
 /// How the answers of one conversation are written; what is left out is Workly's default.
@@ -155,6 +176,17 @@ pub struct ConversationView {
     pub draft: String,
     /// The messages of the chosen branch, the first one first.
     pub messages: Vec<StoredMessage>,
+}
+
+impl ConversationView {
+    /// The same with the reasons of all switches in words.
+    #[must_use]
+    pub fn in_words(mut self, language: Language) -> Self {
+        for message in &mut self.messages {
+            message.put_into_words(language);
+        }
+        self
+    }
 }
 
 /// What happened to the stored conversations when Workly started.
@@ -274,6 +306,19 @@ pub enum ChatEvent {
     },
 }
 
+impl ChatEvent {
+    /// The same with the reasons of switches in words.
+    #[must_use]
+    pub fn in_words(mut self, language: Language) -> Self {
+        match &mut self {
+            Self::Snapshot { message } => message.put_into_words(language),
+            Self::Switched { placed } => placed.put_into_words(language),
+            Self::Answer { .. } => {}
+        }
+        self
+    }
+}
+
 /// TypeScript declarations of these types, in an order that reads.
 pub(crate) fn declarations(config: &Config) -> Vec<String> {
     vec![
@@ -297,7 +342,51 @@ pub(crate) fn declarations(config: &Config) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use workly_core::switch_plan::SwitchStrategy;
+    use workly_core::why::{Why, WorkerFault, WorkerFaultKind};
+
     use super::*;
+
+    #[test]
+    fn a_reason_is_in_words_for_the_window_and_a_code_in_the_store() {
+        let switch = AnswerSwitch {
+            from: Profile::Performance,
+            to: Profile::CpuFallback,
+            why: Why::Worker { fault: WorkerFault { kind: WorkerFaultKind::Killed, signal: Some(9), exit_code: None } },
+            strategy: SwitchStrategy::Standby,
+            at_token: 3,
+            gap_ms: 20.0,
+            vram_released_ms: None,
+            state_bytes: None,
+            saved_in_ms: None,
+            restored_in_ms: None,
+        };
+        let placed = PlacedSwitch { switch, at_text: 5, why_text: String::new() };
+        let kept = serde_json::to_value(&placed).unwrap();
+        assert!(kept.get("why_text").is_none(), "{kept}");
+        assert_eq!(serde_json::from_value::<PlacedSwitch>(kept).unwrap(), placed);
+
+        let said = |event: ChatEvent, language| match event.in_words(language) {
+            ChatEvent::Switched { placed } => placed.why_text,
+            ChatEvent::Snapshot { message } => message.answer.unwrap().switches[0].why_text.clone(),
+            ChatEvent::Answer { .. } => String::new(),
+        };
+        let message = StoredMessage {
+            id: 1,
+            parent: None,
+            role: Role::Assistant,
+            content: "Hello there".into(),
+            state: MessageState::Streaming,
+            created_ms: 0,
+            siblings: vec![1],
+            answer: Some(AnswerRecord { switches: vec![placed.clone()], ..AnswerRecord::default() }),
+        };
+        for event in [ChatEvent::Switched { placed }, ChatEvent::Snapshot { message }] {
+            let english = said(event.clone(), Language::English);
+            assert_eq!(english, "the model process was ended from outside (SIGKILL)");
+            assert_eq!(said(event, Language::French), "le processus du modèle a été arrêté de l’extérieur (SIGKILL)");
+        }
+    }
 
     #[test]
     fn settings_that_say_nothing_are_the_defaults_with_a_seed_of_their_own() {

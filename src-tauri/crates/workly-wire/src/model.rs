@@ -10,7 +10,9 @@ use workly_core::settings::OverrideWish;
 use workly_core::switch_plan::SwitchStrategy;
 use workly_core::why::{Notice, Why};
 
-/// Name of the event that carries a [`ModelSnapshot`] after each change.
+use crate::words::Language;
+
+/// Name of the event that carries a [`ModelView`] after each change, and when the user chose another language.
 pub const MODEL_CHANGED: &str = "model-changed";
 
 /// What the model manager is doing.
@@ -71,11 +73,43 @@ pub struct ModelSnapshot {
     pub worker_pid: Option<u32>,
 }
 
+/// The model manager as the window shows it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, TS)]
+pub struct ModelView {
+    /// The manager itself.
+    #[serde(flatten)]
+    pub snapshot: ModelSnapshot,
+    /// Its notices in the user's language, in the same order.
+    pub notice_texts: Vec<String>,
+}
+
+impl ModelView {
+    /// The manager in the words of a language.
+    pub fn new(snapshot: ModelSnapshot, language: Language) -> Self {
+        let notice_texts = snapshot.notices.iter().map(|notice| language.notice(notice)).collect();
+        Self { snapshot, notice_texts }
+    }
+}
+
 /// All the window needs to draw itself for the first time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct AppSnapshot {
     /// Version of Workly.
     pub version: String,
     /// The model manager.
-    pub model: ModelSnapshot,
+    pub model: ModelView,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_window_gets_each_notice_in_words_beside_its_code() {
+        let snapshot = ModelSnapshot { notices: vec![Notice::CrashedTooOften], ..ModelSnapshot::default() };
+        let view = serde_json::to_value(ModelView::new(snapshot, Language::French)).unwrap();
+        assert_eq!(view["notices"][0]["code"], "crashed_too_often");
+        assert_eq!(view["state"], "stopped");
+        assert!(view["notice_texts"][0].as_str().unwrap().starts_with("Le modèle s’est écrasé"), "{view}");
+    }
 }

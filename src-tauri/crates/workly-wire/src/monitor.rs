@@ -3,11 +3,13 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::{Config, TS};
 
-use workly_core::policy::GpuState;
+use workly_core::policy::{GpuState, Reason};
 use workly_core::profile::Profile;
 use workly_core::switch_plan::SwitchStrategy;
 use workly_core::thresholds::Thresholds;
 use workly_core::why::Why;
+
+use crate::words::Language;
 
 /// A card there is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -142,18 +144,39 @@ pub struct DecisionEntry {
     pub strategy: Option<SwitchStrategy>,
 }
 
+/// A decision as the window shows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+pub struct DecisionView {
+    /// The decision itself.
+    #[serde(flatten)]
+    pub entry: DecisionEntry,
+    /// Its reason as a code of the policy, where it has one.
+    pub reason: Option<Reason>,
+    /// Why, in the user's language; empty where there is nothing to add.
+    pub why_text: String,
+}
+
+impl DecisionView {
+    /// A decision in the words of a language.
+    pub fn new(entry: DecisionEntry, language: Language) -> Self {
+        let reason = entry.why.as_ref().and_then(Why::reason);
+        let why_text = entry.why.as_ref().map(|why| language.why(why)).unwrap_or_default();
+        Self { entry, reason, why_text }
+    }
+}
+
 /// What the monitor page is sent while it is seen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum MonitorUpdate {
-    /// The first message.
+    /// The first message, and again when the user chose another language.
     Start {
         /// The card now.
         view: Box<GpuView>,
         /// The last hour.
         past: GpuPast,
         /// The decisions, oldest first.
-        switches: Vec<DecisionEntry>,
+        switches: Vec<DecisionView>,
     },
     /// The card was looked at.
     Reading {
@@ -165,7 +188,7 @@ pub enum MonitorUpdate {
     /// The model moved.
     Switched {
         /// The decision.
-        entry: DecisionEntry,
+        entry: DecisionView,
     },
 }
 
@@ -192,7 +215,7 @@ pub struct Demo {
     /// The whole of it; times count from 0.
     pub past: GpuPast,
     /// What Workly does; times count from 0.
-    pub switches: Vec<DecisionEntry>,
+    pub switches: Vec<DecisionView>,
     /// How often the thresholds alone would have switched.
     pub switches_by_table: u32,
     /// The thresholds it is played with.
@@ -208,7 +231,7 @@ pub(crate) fn declarations(config: &Config) -> Vec<String> {
         GpuProblem::decl(config),
         GpuView::decl(config),
         GpuPast::decl(config),
-        DecisionEntry::decl(config),
+        DecisionView::decl(config),
         MonitorUpdate::decl(config),
         DemoName::decl(config),
         Demo::decl(config),

@@ -15,7 +15,7 @@ use workly_core::why::{Notice, Why, WorkerFault, WorkerFaultKind};
 
 use crate::answer::{AnswerEvent, AnswerRequest, AnswerStats, AnswerSwitch};
 use crate::chat::{self, CONVERSATION_CHANGED};
-use crate::model::{AppSnapshot, MODEL_CHANGED, ModelSnapshot, ModelState};
+use crate::model::{AppSnapshot, MODEL_CHANGED, ModelState, ModelView};
 use crate::models::{self, LIBRARY_CHANGED, MODELS_DRAGGED, TRANSFERS_CHANGED};
 use crate::monitor;
 use crate::settings::{self, SETTINGS_CHANGED};
@@ -43,7 +43,7 @@ pub fn typescript() -> String {
         Why::decl(&config),
         Notice::decl(&config),
         ModelState::decl(&config),
-        ModelSnapshot::decl(&config),
+        ModelView::decl(&config),
         AppSnapshot::decl(&config),
         AnswerRequest::decl(&config),
         StopReason::decl(&config),

@@ -65,7 +65,7 @@ impl Live {
             }
             AnswerEvent::Switched(switch) => {
                 let at_text = self.starts.get(switch.at_token as usize).copied().unwrap_or(self.length);
-                let placed = PlacedSwitch { switch: switch.clone(), at_text };
+                let placed = PlacedSwitch { switch: switch.clone(), at_text, why_text: String::new() };
                 record.switches.push(placed.clone());
                 return self.tell(&ChatEvent::Switched { placed });
             }

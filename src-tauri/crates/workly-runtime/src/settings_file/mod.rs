@@ -2,8 +2,8 @@
 //!
 //! The file is the user's: what is broken is kept beside under another name before anything is written, keys Workly does
 //! not know stay, and a bad value falls back alone. Beside it lies `config.json.last-good`, written atomically, from which
-//! a file cut short by a crash is restored. Writing a change is the desktop's (through its store); [`SettingsFile::prepare`]
-//! is called before that, so that not even a crash in the middle loses the change.
+//! a file cut short is restored. A change is first taken by [`SettingsFile::prepare`] and then put on the disk by
+//! [`SettingsFile::write`] from the entries of the desktop's store: the file is whole at every moment.
 
 mod text;
 mod watch;
@@ -15,8 +15,9 @@ use serde_json::{Map, Value};
 use workly_core::settings::{SettingFault, Settings};
 use workly_wire::settings::SettingsNotice;
 
-pub use text::to_text;
+use text::to_text;
 pub use watch::SettingsWatch;
+use workly_files::whole_file;
 
 /// Name of the file in the data folder.
 pub const FILE: &str = "config.json";
@@ -170,6 +171,15 @@ impl SettingsFile {
         self.forget_broken_edit();
         self.accept(document);
         Ok(())
+    }
+
+    /// Writes entries to the file, which is the old one or the new one at every moment. A link is followed.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be written to; the old file is still there then.
+    pub fn write<'a>(&self, entries: impl IntoIterator<Item = (&'a String, &'a Value)>) -> io::Result<()> {
+        whole_file::write(&self.path(), &to_text(entries)?)
     }
 
     fn accept(&mut self, document: Value) {

@@ -129,7 +129,7 @@ fn what_we_wrote_ourselves_is_no_change() {
     let mut file = SettingsFile::open(folder.path());
     let document = json!({ "ui": { "theme": "dark" } });
     file.prepare(document.clone()).unwrap();
-    fs::write(file.path(), to_text(document.as_object().unwrap()).unwrap()).unwrap();
+    file.write(document.as_object().unwrap()).unwrap();
     assert_eq!(file.look_again(), Found::Nothing);
 }
 
@@ -209,4 +209,59 @@ async fn a_link_to_a_file_elsewhere_is_followed() {
     fs::write(elsewhere.path().join(FILE), r#"{ "ui": { "theme": "dark" } }"#).unwrap();
     assert_eq!(next(&mut watch, &mut file).await, Found::Change);
     assert_eq!(file.settings().ui.theme, "dark");
+}
+
+/// Set in the environment of the child that writes settings until it is killed: its data folder.
+#[cfg(unix)]
+const WRITES_TO: &str = "WORKLY_TEST_WRITES_SETTINGS";
+
+/// What the child of the next test does; without its variable it is no test.
+#[cfg(unix)]
+#[test]
+fn settings_are_written_until_the_process_is_killed() {
+    let Some(folder) = std::env::var_os(WRITES_TO) else { return };
+    let mut file = SettingsFile::open(Path::new(&folder));
+    for number in 0_u64.. {
+        // Long enough that a file written in place is seen half done.
+        let filler = "settings ".repeat(20_000);
+        let document = json!({ "ui": { "theme": "dark" }, "written": number, "filler": filler });
+        file.prepare(document.clone()).unwrap();
+        file.write(document.as_object().unwrap()).unwrap();
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_program_killed_while_it_saves_leaves_a_whole_file() {
+    use std::process::{Command, Stdio};
+
+    let folder = folder_with(SEED);
+    let path = folder.path().join(FILE);
+    let written = || -> Option<u64> {
+        let text = fs::read(&path).unwrap();
+        let document: Value = serde_json::from_slice(&text).expect("the file is whole at every moment");
+        document["written"].as_u64()
+    };
+    let name = "settings_file::tests::settings_are_written_until_the_process_is_killed";
+    for _ in 0..30 {
+        fs::write(&path, SEED).unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name])
+            .env(WRITES_TO, folder.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let deadline = std::time::Instant::now() + Duration::from_mins(2);
+        while written().is_none() {
+            assert!(child.try_wait().unwrap().is_none() && std::time::Instant::now() < deadline, "nothing is written");
+        }
+        // At a place in the loop that differs each time.
+        for _ in 0..fastrand::u32(0..20) {
+            written();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(written().is_some());
+    }
 }

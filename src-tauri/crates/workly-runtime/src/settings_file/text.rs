@@ -52,7 +52,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Value>, Fault> {
 /// # Errors
 ///
 /// Never for a document that was read; the type is that of the library.
-pub fn to_text<'a>(entries: impl IntoIterator<Item = (&'a String, &'a Value)>) -> serde_json::Result<Vec<u8>> {
+pub(super) fn to_text<'a>(entries: impl IntoIterator<Item = (&'a String, &'a Value)>) -> serde_json::Result<Vec<u8>> {
     let mut entries: Vec<_> = entries.into_iter().collect();
     let rank = |key: &str| ["ai", "gpu_monitoring", "ui", "override"].iter().position(|known| *known == key);
     entries.sort_by_key(|(key, _)| (rank(key).unwrap_or(usize::MAX), *key));

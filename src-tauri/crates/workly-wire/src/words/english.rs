@@ -1,5 +1,7 @@
 //! English.
 
+use std::fmt::Write as _;
+
 use workly_core::policy::{Numbers, Reason};
 use workly_core::profile::Profile;
 use workly_core::reading::ProcessUse;
@@ -17,7 +19,7 @@ pub(super) fn why(why: &Why) -> String {
             said.extend(rule(*reason, *to < *from).map(str::to_owned));
             let mut said = said.join(", ");
             if matches!(reason, Reason::Overload | Reason::Stress | Reason::Fault) && !culprits.is_empty() {
-                said.push_str(&format!(" ({})", programs(culprits)));
+                let _ = write!(said, " ({})", programs(culprits));
             }
             said
         }

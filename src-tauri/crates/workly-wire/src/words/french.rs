@@ -1,6 +1,9 @@
 //! French.
 
+use std::fmt::Write as _;
+
 use workly_core::policy::{Numbers, Reason};
+use workly_core::problem::ProblemCode;
 use workly_core::profile::Profile;
 use workly_core::reading::ProcessUse;
 use workly_core::why::{Notice, Why, WorkerFault, WorkerFaultKind};
@@ -17,7 +20,7 @@ pub(super) fn why(why: &Why) -> String {
             said.extend(rule(*reason, *to < *from).map(str::to_owned));
             let mut said = said.join(", ");
             if matches!(reason, Reason::Overload | Reason::Stress | Reason::Fault) && !culprits.is_empty() {
-                said.push_str(&format!(" ({})", programs(culprits)));
+                let _ = write!(said, " ({})", programs(culprits));
             }
             said
         }
@@ -100,9 +103,11 @@ pub(super) fn notice(notice: &Notice) -> String {
             profile(*wanted)
         ),
         Notice::NotTaken { wanted, problem } => {
-            format!("Le modèle n’a pas pu passer au profil {} : {}", profile(*wanted), problem.message)
+            format!("Le modèle n’a pas pu passer au profil {} : {}.", profile(*wanted), obstacle(problem.code))
         }
-        Notice::CpuRefused { problem } => format!("Le modèle n’a pas pu passer sur le CPU : {}", problem.message),
+        Notice::CpuRefused { problem } => {
+            format!("Le modèle n’a pas pu passer sur le CPU : {}.", obstacle(problem.code))
+        }
         Notice::CrashedTooOften => {
             "Le modèle s’est écrasé trop souvent sur le GPU avec ce pilote : il reste sur le CPU \
                                     jusqu’à ce que vous choisissiez de nouveau un profil GPU."
@@ -130,6 +135,46 @@ pub(super) fn notice(notice: &Notice) -> String {
             "Le processus du modèle {process_id} ne peut pas être arrêté : le système le retient, et sa mémoire sur le GPU \
              avec lui. Le modèle continue dans un autre processus. S’il reste, redémarrez l’ordinateur."
         ),
+    }
+}
+
+/// What kept the model from moving. A problem's own message is English.
+const fn obstacle(code: ProblemCode) -> &'static str {
+    match code {
+        ProblemCode::ModelMissing => "le fichier du modèle est introuvable",
+        ProblemCode::NoPermission => "le fichier du modèle ne peut pas être lu",
+        ProblemCode::NotGguf => "ce fichier n’est pas un modèle GGUF",
+        ProblemCode::ModelDamaged => "le fichier du modèle est abîmé",
+        ProblemCode::UnsupportedArchitecture => "ce type de modèle n’est pas pris en charge",
+        ProblemCode::ContextTooLarge => "le contexte ne tient pas en mémoire",
+        ProblemCode::OutOfMemory => "la mémoire ne suffit pas",
+        ProblemCode::EmptyPrompt | ProblemCode::PromptTooLong | ProblemCode::TemplateFailed => {
+            "la conversation ne peut pas y être reprise"
+        }
+        ProblemCode::LoadFailed => "le modèle n’a pas pu être chargé",
+        ProblemCode::DecodeFailed => "le modèle a cessé de calculer",
+        ProblemCode::NoModel => "aucun modèle n’est choisi",
+        ProblemCode::WorkerCrashed => "le processus du modèle s’est écrasé",
+        ProblemCode::WorkerKilled => "le processus du modèle a été arrêté de l’extérieur",
+        ProblemCode::WorkerUnresponsive => "le processus du modèle ne répondait plus",
+        ProblemCode::WorkerMissing => "le programme qui fait tourner les modèles est introuvable",
+        ProblemCode::GpuUnreadable => "le GPU ne peut pas être interrogé",
+        ProblemCode::Cancelled => "le chargement a été arrêté",
+        ProblemCode::DiskFull => "le disque est trop plein",
+        ProblemCode::InvalidSetting
+        | ProblemCode::Protocol
+        | ProblemCode::LinkRefused
+        | ProblemCode::NotSaved
+        | ProblemCode::ConversationMissing
+        | ProblemCode::AnswerRunning
+        | ProblemCode::StoreFailed
+        | ProblemCode::ExportFailed
+        | ProblemCode::DownloadFailed
+        | ProblemCode::DownloadRefused
+        | ProblemCode::HashMismatch
+        | ProblemCode::ModelExists
+        | ProblemCode::NotOurs
+        | ProblemCode::FolderUnreadable => "Workly a rencontré une erreur interne",
     }
 }
 

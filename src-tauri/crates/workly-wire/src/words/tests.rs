@@ -1,6 +1,7 @@
 //! What is said, and that neither language speaks the other's.
 
 use workly_core::policy::{Numbers, Reason};
+use workly_core::problem::{Problem, ProblemCode};
 use workly_core::reading::ProcessUse;
 use workly_core::why::{WorkerFault, WorkerFaultKind};
 
@@ -71,4 +72,67 @@ fn a_worker_that_was_killed_is_told_with_its_signal() {
 fn what_a_script_asked_for_is_said_without_a_profile() {
     let why = Why::Asked { after_token: Some(20) };
     assert_eq!(line(Profile::Balanced, &why), "asked for after token 20");
+}
+
+/// One of each notice, with everything in it that can be said.
+fn notices() -> Vec<Notice> {
+    let (wanted, taken) = (Profile::Performance, Profile::Balanced);
+    let fault = WorkerFault { kind: WorkerFaultKind::Crashed, signal: Some(6), exit_code: None };
+    let problem = || Problem::new(ProblemCode::OutOfMemory, "The model does not fit into memory.");
+    vec![
+        Notice::NoRoom { wanted },
+        Notice::NoRoomAtStart { wanted },
+        Notice::NotTaken { wanted, problem: problem() },
+        Notice::CpuRefused { problem: problem() },
+        Notice::CrashedTooOften,
+        Notice::CardRefused { card: "RTX".to_owned() },
+        Notice::GpuUnusable { fault },
+        Notice::NoGpu { wanted },
+        Notice::CameBack { wanted, taken },
+        Notice::LowMemory { needed_bytes: 8_000_000_000, available_bytes: 4_000_000_000 },
+        Notice::WorkerHeld { process_id: 7 },
+    ]
+}
+
+#[test]
+fn the_french_window_hears_no_english() {
+    let reasons = [
+        Reason::Overload,
+        Reason::Stress,
+        Reason::Fault,
+        Reason::Crash,
+        Reason::Recovered,
+        Reason::Replan,
+        Reason::Override,
+        Reason::Choice,
+        Reason::GpuGone,
+        Reason::Start,
+        Reason::Table,
+    ];
+    let decisions = reasons
+        .into_iter()
+        .flat_map(|reason| Profile::ALL.map(|to| decided(reason, to, vec![process(7, None, Some(1_200_000_000))])));
+    let faults = [
+        WorkerFaultKind::Killed,
+        WorkerFaultKind::Crashed,
+        WorkerFaultKind::Left,
+        WorkerFaultKind::OutOfMemory,
+        WorkerFaultKind::BadModel,
+        WorkerFaultKind::Protocol,
+        WorkerFaultKind::Unresponsive,
+        WorkerFaultKind::NotStarted,
+        WorkerFaultKind::NotComputed,
+    ];
+    let workers = faults.map(|kind| Why::Worker { fault: WorkerFault { kind, signal: None, exit_code: Some(3) } });
+    let asked = [None, Some(3)].map(|after_token| Why::Asked { after_token });
+    let said = decisions.chain(workers).chain(asked).map(|why| Language::ALL.map(|language| language.why(&why)));
+    let said = said.chain(notices().into_iter().map(|notice| Language::ALL.map(|language| language.notice(&notice))));
+    for [english, french] in said {
+        let is_english = |word: &str| {
+            ["the", "The", "of", "others'", "as", "asked", "model", "process", "was", "and", "GB"].contains(&word)
+        };
+        let words = french.split(|letter: char| !letter.is_alphanumeric() && letter != '\'');
+        assert_eq!(words.filter(|word| is_english(word)).collect::<Vec<_>>(), [""; 0], "{french}");
+        assert_ne!(english, french);
+    }
 }

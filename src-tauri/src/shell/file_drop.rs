@@ -7,7 +7,8 @@ use workly_core::problem::Problem;
 use workly_library::transfers::Transfers;
 use workly_wire::models::{DragPhase, MODELS_DRAGGED, ModelsDragged};
 
-use crate::{events, model_choice};
+use crate::feeds::tell::tell as tell_window;
+use crate::settings::model_choice;
 
 /// Follows a drag over the window.
 pub(crate) fn follow(app: &AppHandle, event: &DragDropEvent) {
@@ -33,7 +34,7 @@ fn dropped(app: AppHandle, paths: Vec<PathBuf>) {
 fn tell(app: &AppHandle, phase: DragPhase, paths: &[PathBuf], problem: Option<Problem>) {
     let models = paths.iter().filter(|path| is_model(path)).count();
     let models = u32::try_from(models).unwrap_or(u32::MAX);
-    events::tell(app, MODELS_DRAGGED, ModelsDragged { phase, models, problem });
+    tell_window(app, MODELS_DRAGGED, ModelsDragged { phase, models, problem });
 }
 
 fn is_model(path: &Path) -> bool {

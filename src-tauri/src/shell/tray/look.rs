@@ -6,8 +6,8 @@ use workly_core::profile::{Profile, ProfileChoice};
 use workly_core::settings::{OverrideWish, Settings};
 use workly_wire::model::{ModelSnapshot, ModelState};
 
-use crate::actions::override_in_force;
-use crate::words::{Language, Words, filled};
+use crate::shell::actions::override_in_force;
+use crate::shell::messages::{Words, filled, language_of};
 
 /// Progress is told in steps of this many percent: each is a message to the panel.
 const PROGRESS_STEP: f32 = 5.0;
@@ -61,7 +61,7 @@ pub(crate) struct Look {
 impl Look {
     /// `now` in seconds since 1970 (UTC); `zone` is where the user's clock is.
     pub(crate) fn of(model: &ModelSnapshot, settings: &Settings, now: u64, zone: &TimeZone) -> Self {
-        let words = Language::of(&settings.ui.language).words();
+        let words = Words::of(language_of(&settings.ui.language));
         let running = override_in_force(settings, now);
         let until = |kind: OverrideWish| {
             let present = running.filter(|present| present.kind == kind)?;

@@ -9,7 +9,7 @@ use tauri::{AppHandle, Wry, include_image};
 
 use super::look::{Icon, Look};
 use super::menu::{self, Entry, MENU};
-use crate::actions::{self, Action};
+use crate::shell::actions::{self, Action};
 
 static TRAY: Mutex<Option<Tray>> = Mutex::new(None);
 

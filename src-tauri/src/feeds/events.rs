@@ -1,29 +1,38 @@
 //! What happens in the runtime, told to the window.
 
+use std::sync::Arc;
+
 use serde::Serialize;
-use tauri::{AppHandle, Emitter as _};
+use tauri::AppHandle;
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::watch;
 use workly_library::library::Library;
 use workly_library::transfers::Transfers;
 use workly_runtime::manager::ModelManager;
 use workly_wire::chat::{CONVERSATION_CHANGED, ConversationSummary};
-use workly_wire::model::MODEL_CHANGED;
-use workly_wire::models::{LIBRARY_CHANGED, TRANSFERS_CHANGED, Transfer, TransferState};
+use workly_wire::model::{MODEL_CHANGED, ModelView};
+use workly_wire::models::{TRANSFERS_CHANGED, Transfer, TransferState};
 
-/// Tells the window of something.
-pub(crate) fn tell(app: &AppHandle, event: &str, content: impl Serialize + Clone) {
-    if let Err(error) = app.emit(event, content) {
-        tracing::warn!(event, "the window could not be told: {error}");
-    }
-}
+use crate::feeds::tell::tell;
+use crate::settings::keeper::SettingsKeeper;
 
-/// Loads the model and tells the window of every change, for as long as the manager lives.
-pub(crate) fn forward(app: AppHandle, manager: &ModelManager) {
-    let mut snapshots = manager.snapshot();
+/// Loads the model and tells the window of every change, for as long as the manager lives; of the language, too.
+pub(crate) fn forward(app: AppHandle, manager: &ModelManager, keeper: Arc<SettingsKeeper>) {
+    let (mut snapshots, mut settings) = (manager.snapshot(), keeper.subscribe());
     tauri::async_runtime::spawn(async move {
-        while snapshots.changed().await.is_ok() {
+        let mut spoken = keeper.language();
+        loop {
+            tokio::select! {
+                Ok(()) = snapshots.changed() => {}
+                Ok(()) = settings.changed() => {
+                    if std::mem::replace(&mut spoken, keeper.language()) == spoken {
+                        continue;
+                    }
+                }
+                else => return,
+            }
             let snapshot = snapshots.borrow_and_update().clone();
-            tell(&app, MODEL_CHANGED, snapshot);
+            tell(&app, MODEL_CHANGED, ModelView::new(snapshot, spoken));
         }
     });
     let manager = manager.clone();
@@ -42,13 +51,16 @@ pub(crate) fn forward_conversations(app: AppHandle, mut changes: UnboundedReceiv
     });
 }
 
-/// Tells the window of every change of the library.
-pub(crate) fn forward_library(app: AppHandle, library: &Library) {
-    let mut snapshots = library.snapshot();
+/// Tells the window of every value that a watch takes from now on.
+pub(crate) fn forward_watch<T: Serialize + Clone + Send + Sync + 'static>(
+    app: AppHandle,
+    event: &'static str,
+    mut values: watch::Receiver<T>,
+) {
     tauri::async_runtime::spawn(async move {
-        while snapshots.changed().await.is_ok() {
-            let snapshot = snapshots.borrow_and_update().clone();
-            tell(&app, LIBRARY_CHANGED, snapshot);
+        while values.changed().await.is_ok() {
+            let value = values.borrow_and_update().clone();
+            tell(&app, event, value);
         }
     });
 }

@@ -6,9 +6,10 @@ use tauri::AppHandle;
 use workly_files::places;
 use workly_library::library::{Library, LibraryPlaces, Surroundings};
 use workly_runtime::monitor::Monitor;
+use workly_wire::models::LIBRARY_CHANGED;
 
-use crate::events;
-use crate::settings::SettingsKeeper;
+use crate::feeds::events;
+use crate::settings::keeper::SettingsKeeper;
 
 /// Starts the library; its first search runs while the window opens.
 pub(crate) fn start(app: &AppHandle, keeper: &Arc<SettingsKeeper>, monitor: &Monitor) -> std::io::Result<Library> {
@@ -18,7 +19,7 @@ pub(crate) fn start(app: &AppHandle, keeper: &Arc<SettingsKeeper>, monitor: &Mon
         surroundings: Surroundings::of_this_user(),
     };
     let library = Library::start(places, &keeper.settings(), Some(&keeper.model_settings().path))?;
-    events::forward_library(app.clone(), &library);
+    events::forward_watch(app.clone(), LIBRARY_CHANGED, library.snapshot());
     follow_settings(Arc::clone(keeper), library.clone());
     follow_card(monitor, library.clone());
     Ok(library)

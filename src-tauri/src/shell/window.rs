@@ -7,13 +7,11 @@ use tauri::webview::PageLoadEvent;
 use tauri::{App, AppHandle, Manager as _, Url, WebviewUrl, WebviewWindow, WebviewWindowBuilder, WindowEvent};
 use workly_files::places;
 
-use crate::appearance;
-use crate::drops;
-use crate::settings::SettingsKeeper;
-use crate::tray;
+use crate::settings::keeper::SettingsKeeper;
+#[cfg(target_os = "linux")]
+use crate::shell::web_process;
+use crate::shell::{appearance, file_drop, front, tray};
 
-/// Label of the window, which its capabilities name.
-pub(crate) const MAIN: &str = "main";
 /// How long a start without a window waits for a tray: at the start of a session the panel may come up later.
 const TRAY_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -23,7 +21,7 @@ const TRAY_PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) fn open(app: &App, hidden: bool) -> tauri::Result<()> {
     let preferences = app.state::<Arc<SettingsKeeper>>();
     let theme = preferences.settings().ui.theme;
-    let mut builder = WebviewWindowBuilder::new(app, MAIN, WebviewUrl::default())
+    let mut builder = WebviewWindowBuilder::new(app, front::MAIN, WebviewUrl::default())
         .title("Workly")
         .inner_size(1120.0, 760.0)
         .min_inner_size(480.0, 480.0)
@@ -44,8 +42,8 @@ pub(crate) fn open(app: &App, hidden: bool) -> tauri::Result<()> {
     let window = builder.build()?;
     #[cfg(target_os = "linux")]
     {
-        crate::web_process::leave_gpu_alone(&window)?;
-        crate::web_process::keep_alive(&window)?;
+        web_process::leave_gpu_alone(&window)?;
+        web_process::keep_alive(&window, Arc::clone(&preferences))?;
     }
     hide_instead_of_closing(&window);
     take_dropped_files(&window);
@@ -54,24 +52,6 @@ pub(crate) fn open(app: &App, hidden: bool) -> tauri::Result<()> {
         show_without_tray(app.handle().clone());
     }
     Ok(())
-}
-
-/// Brings the window to the front, from the tray or from behind others.
-pub(crate) fn show(app: &AppHandle) {
-    let Some(window) = app.get_webview_window(MAIN) else { return };
-    let shown = window.show().and_then(|()| window.unminimize()).and_then(|()| window.set_focus());
-    if let Err(error) = shown {
-        tracing::warn!("the window could not be brought to the front: {error}");
-    }
-}
-
-/// Takes the window out of sight.
-pub(crate) fn hide(app: &AppHandle) {
-    if let Some(window) = app.get_webview_window(MAIN)
-        && let Err(error) = window.hide()
-    {
-        tracing::warn!("the window could not be hidden: {error}");
-    }
 }
 
 /// Closing leaves Workly in the tray where the user wants that and there is a tray; else it ends Workly.
@@ -83,7 +63,7 @@ fn hide_instead_of_closing(window: &WebviewWindow) {
             && tray::is_reachable()
         {
             api.prevent_close();
-            hide(&app);
+            front::hide(&app);
         }
     });
 }
@@ -93,7 +73,7 @@ fn take_dropped_files(window: &WebviewWindow) {
     let app = window.app_handle().clone();
     window.on_window_event(move |event| {
         if let WindowEvent::DragDrop(event) = event {
-            drops::follow(&app, event);
+            file_drop::follow(&app, event);
         }
     });
 }
@@ -105,7 +85,7 @@ fn show_without_tray(app: AppHandle) {
         let handle = app.clone();
         let _ = app.run_on_main_thread(move || {
             if !tray::is_reachable() {
-                show(&handle);
+                front::show(&handle);
             }
         });
     });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tauri::{AppHandle, Manager as _};
 use tauri_plugin_autostart::ManagerExt as _;
 
-use crate::settings::SettingsKeeper;
+use crate::settings::keeper::SettingsKeeper;
 
 /// What a start with the session passes: it stays in the tray.
 pub(crate) const ARGUMENT: &str = "--hidden";

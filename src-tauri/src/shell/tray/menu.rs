@@ -4,7 +4,7 @@ use workly_core::profile::{Profile, ProfileChoice};
 use workly_core::settings::OverrideWish;
 
 use super::look::Look;
-use crate::actions::Action;
+use crate::shell::actions::Action;
 
 /// A line of the menu below its first, which tells the state and cannot be clicked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,14 +4,15 @@
 //! kept in memory.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use tokio::sync::broadcast;
 use workly_runtime::conversations::Conversations;
 use workly_runtime::manager::ModelManager;
-use workly_wire::chat::SwitchEntry;
-use workly_wire::model::{ModelSnapshot, ModelState};
+use workly_wire::model::ModelSnapshot;
 use workly_wire::monitor::DecisionEntry;
+
+use crate::clock::unix_ms;
 
 /// Decisions that are kept at hand.
 const MOST: usize = 1000;
@@ -41,17 +42,17 @@ impl Decisions {
         let (kept, mut snapshots) = (Arc::clone(&decisions), manager.snapshot());
         tauri::async_runtime::spawn(async move {
             while snapshots.changed().await.is_ok() {
-                kept.seen().take_in(&snapshots.borrow_and_update(), unix_ms());
+                kept.seen().take_in(&snapshots.borrow_and_update(), unix_ms(SystemTime::now()));
             }
         });
         let (kept, mut moves) = (Arc::clone(&decisions), manager.decisions());
         tauri::async_runtime::spawn(async move {
-            if let Ok(earlier) = store.with(|store| store.switches(EARLIER)).await {
-                kept.seen().switches.extend(earlier.into_iter().rev().map(from_log));
+            if let Ok(earlier) = store.switches(EARLIER).await {
+                kept.seen().switches.extend(earlier.into_iter().rev());
             }
             loop {
                 match moves.recv().await {
-                    Ok(entry) => kept.add(entry, &store).await,
+                    Ok(entry) => kept.add(entry, &store),
                     Err(broadcast::error::RecvError::Lagged(_)) => {}
                     Err(broadcast::error::RecvError::Closed) => return,
                 }
@@ -60,13 +61,9 @@ impl Decisions {
         decisions
     }
 
-    async fn add(&self, entry: DecisionEntry, store: &Conversations) {
+    fn add(&self, entry: DecisionEntry, store: &Conversations) {
         push(&mut self.seen().switches, entry.clone(), MOST);
-        if let Some(logged) = to_log(&entry)
-            && let Err(problem) = store.with(move |store| store.record_switch(&logged)).await
-        {
-            tracing::warn!(%problem, "the switch is not in the log");
-        }
+        store.record_switch(entry.clone());
         // Nobody listening is no fault.
         let _ = self.added.send(entry);
     }
@@ -93,39 +90,12 @@ impl Decisions {
 
 impl Seen {
     fn take_in(&mut self, snapshot: &ModelSnapshot, now: u64) {
-        // A switch leaves the answer going on.
-        let answering = matches!(snapshot.state, ModelState::Generating | ModelState::Switching);
         match self.answers.last_mut() {
-            Some((_, end @ None)) if !answering => *end = Some(now),
+            Some((_, end @ None)) if !snapshot.answering => *end = Some(now),
             Some((_, None)) => {}
-            _ if answering => push(&mut self.answers, (now, None), MOST_ANSWERS),
+            _ if snapshot.answering => push(&mut self.answers, (now, None), MOST_ANSWERS),
             _ => {}
         }
-    }
-}
-
-/// An entry of the log; none for the first place after a start, which is no switch.
-fn to_log(entry: &DecisionEntry) -> Option<SwitchEntry> {
-    let name = |value: serde_json::Value| value.as_str().map(str::to_owned);
-    Some(SwitchEntry {
-        at_ms: i64::try_from(entry.unix_ms).unwrap_or(i64::MAX),
-        from: entry.from?,
-        to: entry.to,
-        reason: entry.sentence.clone().unwrap_or_default(),
-        code: entry.reason.and_then(|reason| name(serde_json::to_value(reason).ok()?)).unwrap_or_default(),
-        strategy: entry.strategy.and_then(|strategy| name(serde_json::to_value(strategy).ok()?)),
-        gap_ms: None,
-    })
-}
-
-fn from_log(entry: SwitchEntry) -> DecisionEntry {
-    DecisionEntry {
-        unix_ms: u64::try_from(entry.at_ms).unwrap_or_default(),
-        from: Some(entry.from),
-        to: entry.to,
-        reason: serde_json::from_value(entry.code.into()).ok(),
-        sentence: Some(entry.reason).filter(|sentence| !sentence.is_empty()),
-        strategy: entry.strategy.and_then(|name| serde_json::from_value(name.into()).ok()),
     }
 }
 
@@ -136,40 +106,21 @@ fn push<T>(list: &mut Vec<T>, item: T, most: usize) {
     list.push(item);
 }
 
-fn unix_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
-}
-
 #[cfg(test)]
 mod tests {
-    use workly_core::policy::Reason;
-    use workly_core::profile::Profile;
-    use workly_core::switch_plan::SwitchStrategy;
+    use workly_wire::model::ModelState;
 
     use super::*;
 
     #[test]
-    fn a_move_comes_back_from_the_log_as_it_went_in() {
-        let moved = DecisionEntry {
-            unix_ms: 1_795_000_000_000,
-            from: Some(Profile::Performance),
-            to: Profile::CpuFallback,
-            reason: Some(Reason::Overload),
-            sentence: Some("cpu_fallback: VRAM 94 % (game 4.0 GB)".into()),
-            strategy: Some(SwitchStrategy::Emergency),
-        };
-        assert_eq!(from_log(to_log(&moved).unwrap()), moved);
-        assert_eq!(to_log(&DecisionEntry { from: None, ..moved }), None, "a start is no switch");
-    }
-
-    #[test]
-    fn the_times_of_answering_are_known() {
+    fn the_times_of_answering_are_known_and_a_switch_without_an_answer_is_none() {
         let mut seen = Seen::default();
-        let state = |state| ModelSnapshot { state, ..ModelSnapshot::default() };
-        seen.take_in(&state(ModelState::Generating), 10);
-        seen.take_in(&state(ModelState::Switching), 15);
-        seen.take_in(&state(ModelState::Ready), 20);
-        seen.take_in(&state(ModelState::Generating), 30);
+        let snapshot = |state, answering| ModelSnapshot { state, answering, ..ModelSnapshot::default() };
+        seen.take_in(&snapshot(ModelState::Switching, false), 5);
+        seen.take_in(&snapshot(ModelState::Generating, true), 10);
+        seen.take_in(&snapshot(ModelState::Switching, true), 15);
+        seen.take_in(&snapshot(ModelState::Ready, false), 20);
+        seen.take_in(&snapshot(ModelState::Generating, true), 30);
         assert_eq!(seen.answers, [(10, Some(20)), (30, None)]);
     }
 

@@ -1,8 +1,9 @@
 //! The settings while the program runs: one owner, who writes the file, takes in edits from outside, and tells everyone.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde_json::Value;
 use tauri::{AppHandle, Manager as _};
@@ -15,11 +16,14 @@ use workly_files::places;
 use workly_runtime::arguments::ModelArguments;
 use workly_runtime::manager::{ModelManager, ModelSettings};
 use workly_runtime::monitor::{Monitor, MonitorSettings};
-use workly_runtime::settings_file::{Found, SettingsFile, SettingsWatch, to_text};
+use workly_runtime::settings_file::{Found, SettingsFile, SettingsWatch};
 use workly_wire::settings::{SETTINGS_CHANGED, SettingsNotice, SettingsSnapshot};
+use workly_wire::words::Language;
 
+use crate::clock::unix_seconds;
 use crate::error::Answered;
-use crate::events;
+use crate::feeds::tell::tell;
+use crate::shell::messages::language_of;
 
 /// The owner of the settings.
 pub(crate) struct SettingsKeeper {
@@ -49,6 +53,11 @@ impl SettingsKeeper {
     /// The settings in force, and every change of them.
     pub(crate) fn subscribe(&self) -> watch::Receiver<Settings> {
         self.values.subscribe()
+    }
+
+    /// The language in which the user is spoken to.
+    pub(crate) fn language(&self) -> Language {
+        language_of(&self.values.borrow().ui.language)
     }
 
     /// What the model manager is to do, the command line's arguments before the settings.
@@ -164,7 +173,6 @@ impl SettingsKeeper {
             file.look_again();
             let document = change(file.document()).map_err(refused)?;
             file.prepare(document).map_err(not_saved)?;
-            // The lock is held on: the watch must not read what the store has half written.
             write(app, &file).map_err(not_saved)?;
         }
         self.apply(app);
@@ -183,7 +191,7 @@ impl SettingsKeeper {
 
     fn tell(&self, app: &AppHandle) -> SettingsSnapshot {
         let snapshot = self.snapshot();
-        events::tell(app, SETTINGS_CHANGED, &snapshot);
+        tell(app, SETTINGS_CHANGED, &snapshot);
         snapshot
     }
 
@@ -192,20 +200,18 @@ impl SettingsKeeper {
     }
 }
 
-/// Writes the document through the store, which lives only as long: an open one writes once more at the end of the
-/// program, over whatever an editor has written since.
+/// Puts the document into the store, and what the store holds into the file. The store's own way of saving is not
+/// whole at every moment. It lives only as long: an open one writes once more at the end of the program, over whatever an
+/// editor has written since.
 fn write(app: &AppHandle, file: &SettingsFile) -> tauri_plugin_store::Result<()> {
-    let store = StoreBuilder::new(app, file.path())
-        .create_new()
-        .disable_auto_save()
-        .serialize(|entries| Ok(to_text(entries)?))
-        .build()?;
+    let store = StoreBuilder::new(app, file.path()).create_new().disable_auto_save().build()?;
     for (key, value) in file.document().as_object().into_iter().flatten() {
         store.set(key.clone(), value.clone());
     }
-    let saved = store.save();
+    let entries: HashMap<String, Value> = store.entries().into_iter().collect();
+    let written = file.write(&entries);
     store.close_resource();
-    saved
+    Ok(written?)
 }
 
 fn refused(fault: SettingFault) -> Problem {
@@ -216,8 +222,4 @@ fn refused(fault: SettingFault) -> Problem {
 fn not_saved(error: impl std::error::Error) -> Problem {
     let message = "The settings could not be saved. Free some space, or allow Workly to write to its data folder.";
     Problem::new(ProblemCode::NotSaved, message).with_details(error.to_string())
-}
-
-fn unix_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

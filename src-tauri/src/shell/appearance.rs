@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn the_empty_window_has_the_colour_of_the_page() {
-        let styles = include_str!("../../ui/src/style/tokens.css");
+        let styles = include_str!("../../../ui/src/style/tokens.css");
         let [light, dark] = BACKGROUNDS.map(|Color(red, green, blue, _)| format!("#{red:02x}{green:02x}{blue:02x}"));
         assert!(styles.contains(&format!("--background: light-dark({light}, {dark});")));
         assert_eq!(background("light"), BACKGROUNDS[0]);

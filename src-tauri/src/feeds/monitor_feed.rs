@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tauri::async_runtime::JoinHandle;
 use tauri::ipc::Channel;
@@ -11,10 +11,12 @@ use tokio::time::Instant;
 use workly_core::device::Device;
 use workly_core::settings::GpuMonitoring;
 use workly_runtime::monitor::{Monitor, ProbeError, Snapshot};
-use workly_wire::monitor::{GpuCard, GpuPast, GpuProblem, GpuProblemKind, GpuView, MonitorUpdate};
+use workly_wire::monitor::{DecisionView, GpuCard, GpuPast, GpuProblem, GpuProblemKind, GpuView, MonitorUpdate};
+use workly_wire::words::Language;
 
-use crate::decisions::Decisions;
-use crate::settings::SettingsKeeper;
+use crate::clock::unix_ms;
+use crate::feeds::decisions::Decisions;
+use crate::settings::keeper::SettingsKeeper;
 
 /// Least time between two messages about readings that are not full.
 const CALM: Duration = Duration::from_millis(900);
@@ -57,12 +59,8 @@ async fn feed(monitor: &Monitor, decisions: &Decisions, keeper: &SettingsKeeper,
     let _look = monitor.look();
     let mut shown = snapshots.borrow_and_update().clone();
     let mut monitoring = settings.borrow_and_update().gpu_monitoring.clone();
-    let start = MonitorUpdate::Start {
-        view: Box::new(view_of(&shown, &monitoring)),
-        past: past_of(monitor),
-        switches: decisions.all(),
-    };
-    if updates.send(start).is_err() {
+    let mut language = keeper.language();
+    if updates.send(start(monitor, decisions, view_of(&shown, &monitoring), language)).is_err() {
         return;
     }
     let mut told = Instant::now();
@@ -87,10 +85,15 @@ async fn feed(monitor: &Monitor, decisions: &Decisions, keeper: &SettingsKeeper,
                     return;
                 }
                 monitoring = settings.borrow_and_update().gpu_monitoring.clone();
-                MonitorUpdate::Reading { view: Box::new(view_of(&shown, &monitoring)), added: None }
+                let view = view_of(&shown, &monitoring);
+                if std::mem::replace(&mut language, keeper.language()) == language {
+                    MonitorUpdate::Reading { view: Box::new(view), added: None }
+                } else {
+                    start(monitor, decisions, view, language)
+                }
             }
             switched = switches.recv() => match switched {
-                Ok(entry) => MonitorUpdate::Switched { entry },
+                Ok(entry) => MonitorUpdate::Switched { entry: DecisionView::new(entry, language) },
                 Err(RecvError::Lagged(_)) => continue,
                 Err(RecvError::Closed) => return,
             },
@@ -99,6 +102,12 @@ async fn feed(monitor: &Monitor, decisions: &Decisions, keeper: &SettingsKeeper,
             return;
         }
     }
+}
+
+/// All there is so far.
+fn start(monitor: &Monitor, decisions: &Decisions, view: GpuView, language: Language) -> MonitorUpdate {
+    let switches = decisions.all().into_iter().map(|entry| DecisionView::new(entry, language)).collect();
+    MonitorUpdate::Start { view: Box::new(view), past: past_of(monitor), switches }
 }
 
 /// The snapshot as the window shows it, with the state that the present thresholds give it.
@@ -162,8 +171,4 @@ fn point_of(snapshot: &Snapshot, monitor: &Monitor) -> Option<GpuPast> {
     let memory = (reading.vram_total, reading.vram_used, snapshot.own_bytes);
     past.push(unix_ms(snapshot.time), memory, reading.utilization(), profile);
     (!past.unix_ms.is_empty()).then_some(past)
-}
-
-fn unix_ms(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }

@@ -6,8 +6,9 @@ use tauri::{AppHandle, Manager as _};
 use workly_core::profile::ProfileChoice;
 use workly_core::settings::{OverrideSetting, OverrideWish, Settings};
 
-use crate::settings::SettingsKeeper;
-use crate::window;
+use crate::clock::unix_seconds;
+use crate::settings::keeper::SettingsKeeper;
+use crate::shell::front;
 
 /// How long an override lasts, seconds.
 const OVERRIDE_SECONDS: u64 = 30 * 60;
@@ -30,10 +31,10 @@ pub(crate) enum Action {
 /// Does what is asked for.
 pub(crate) fn perform(app: &AppHandle, action: Action) {
     match action {
-        Action::Show => window::show(app),
+        Action::Show => front::show(app),
         Action::Quit => {
             // Ending the worker may take a moment, which is nothing to look at.
-            window::hide(app);
+            front::hide(app);
             app.exit(0);
         }
         setting => {
@@ -62,11 +63,6 @@ fn edit(settings: &mut Settings, action: Action, now: u64) {
 /// The override that is not over yet.
 pub(crate) fn override_in_force(settings: &Settings, now: u64) -> Option<OverrideSetting> {
     settings.override_.filter(|present| present.until.is_none_or(|until| now < until))
-}
-
-/// The time, in seconds since 1970 (UTC).
-pub(crate) fn unix_seconds() -> u64 {
-    jiff::Timestamp::now().as_second().unsigned_abs()
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use workly_files::places;
 
 use super::look::Look;
 use super::menu::{self, Entry, MENU};
-use crate::actions::{self, Action};
+use crate::shell::actions::{self, Action};
 
 /// Longest wait for the session bus when the window is closed, milliseconds.
 const BUS_PATIENCE: i32 = 500;

@@ -17,8 +17,9 @@ use tauri::{AppHandle, Manager as _};
 use workly_core::settings::Settings;
 use workly_runtime::manager::ModelManager;
 
-use crate::actions::{override_in_force, unix_seconds};
-use crate::settings::SettingsKeeper;
+use crate::clock::unix_seconds;
+use crate::settings::keeper::SettingsKeeper;
+use crate::shell::actions::override_in_force;
 use look::Look;
 
 /// Shows the tray and keeps it true for as long as the program runs. A system without one is no error.

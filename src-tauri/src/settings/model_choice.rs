@@ -12,7 +12,7 @@ use workly_runtime::manager::ModelManager;
 use workly_wire::models::ModelSource;
 
 use crate::error::Answered;
-use crate::settings::SettingsKeeper;
+use crate::settings::keeper::SettingsKeeper;
 
 /// The key of the setting.
 const KEY: &str = "ai.model";

@@ -2,9 +2,13 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
+#[path = "support/progress.rs"]
+mod progress;
+
 use std::io::Write as _;
 use std::time::Duration;
 
+use progress::Deadline;
 use tempfile::NamedTempFile;
 use workly_core::problem::{Problem, ProblemCode};
 use workly_engine::end::{EndKind, WorkerEnd};
@@ -12,10 +16,11 @@ use workly_engine::frame;
 use workly_engine::protocol::{Command, Envelope, OWN_ID, PROTOCOL_VERSION, Reply};
 use workly_engine::worker::{CallEvent, Patience, Worker, WorkerProgram};
 
+/// Short where a test waits for it to be over; long where a busy machine may take its time to do what is asked.
 const IMPATIENT: Patience = Patience {
-    hello: Duration::from_millis(400),
+    hello: Duration::from_mins(1),
     silent: Duration::from_millis(300),
-    dead: Duration::from_millis(900),
+    dead: Duration::from_secs(2),
     stuck: Duration::from_mins(1),
     farewell: Duration::from_millis(300),
 };
@@ -34,9 +39,9 @@ fn hello() -> (u64, Reply) {
     (OWN_ID, Reply::Hello { protocol: PROTOCOL_VERSION, version: "test".into() })
 }
 
-async fn failure_to_start(source: &str, frames: &[(u64, Reply)]) -> WorkerEnd {
+async fn failure_to_start(source: &str, frames: &[(u64, Reply)], patience: Patience) -> WorkerEnd {
     let (program, _file) = script(source, frames);
-    Worker::start(&program, IMPATIENT).await.expect_err("it must not count as started")
+    Worker::start(&program, patience).await.expect_err("it must not count as started")
 }
 
 fn is_alive(process_id: u32) -> bool {
@@ -46,7 +51,7 @@ fn is_alive(process_id: u32) -> bool {
 
 #[tokio::test]
 async fn a_process_that_says_nothing_is_reported_not_awaited_forever() {
-    let end = failure_to_start("sleep 60", &[]).await;
+    let end = failure_to_start("sleep 60", &[], Patience { hello: Duration::from_millis(400), ..IMPATIENT }).await;
     assert_eq!(end.kind, EndKind::Unresponsive);
 }
 
@@ -60,21 +65,21 @@ async fn a_program_that_is_not_there_is_named() {
 
 #[tokio::test]
 async fn a_process_that_talks_something_else_is_a_protocol_fault() {
-    let end = failure_to_start("echo Welcome to the shell of your dreams; sleep 60", &[]).await;
+    let end = failure_to_start("echo Welcome to the shell of your dreams; sleep 60", &[], IMPATIENT).await;
     assert_eq!(end.kind, EndKind::Protocol);
 }
 
 #[tokio::test]
 async fn a_worker_of_another_version_is_refused() {
     let other = (OWN_ID, Reply::Hello { protocol: 999, version: "9.9.9".into() });
-    let end = failure_to_start("cat \"$1\"; sleep 60", &[other]).await;
+    let end = failure_to_start("cat \"$1\"; sleep 60", &[other], IMPATIENT).await;
     assert_eq!(end.kind, EndKind::Protocol);
     assert!(end.message.contains("9.9.9"), "{}", end.message);
 }
 
 #[tokio::test]
 async fn a_process_that_dies_at_once_leaves_its_last_words() {
-    let end = failure_to_start("echo no such library >&2; exit 127", &[]).await;
+    let end = failure_to_start("echo no such library >&2; exit 127", &[], IMPATIENT).await;
     assert_eq!(end.kind, EndKind::Aborted);
     assert_eq!(end.problem().details.as_deref(), Some("no such library"));
 }
@@ -132,7 +137,7 @@ async fn a_worker_that_closes_its_output_but_lives_is_ended() {
 #[tokio::test]
 async fn stopping_closes_standard_input_and_a_deaf_worker_is_ended_all_the_same() {
     let (program, _file) = script("cat \"$1\"; cat >/dev/null", &[hello()]);
-    let worker = Worker::start(&program, IMPATIENT).await.unwrap();
+    let worker = Worker::start(&program, Patience { farewell: Duration::from_mins(1), ..IMPATIENT }).await.unwrap();
     let end = worker.stop().await;
     assert_eq!((end.kind, end.exit.code), (EndKind::Clean, Some(0)));
 
@@ -149,9 +154,9 @@ async fn dropping_the_handle_ends_the_process() {
     let process_id = worker.process_id();
     assert!(is_alive(process_id));
     drop(worker);
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
+    let mut deadline = Deadline::of_children();
     while is_alive(process_id) {
-        assert!(tokio::time::Instant::now() < deadline, "the process outlived its handle");
+        assert!(!deadline.is_over(), "the process outlived its handle");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -83,7 +83,7 @@ mod tests {
         for index in indexes {
             let text = format!("{index} ");
             let event =
-                AnswerEvent::Token { index: *index, id: 7 + *index as i32, text, profile: Profile::CpuFallback };
+                AnswerEvent::Token { index: *index, id: index.cast_signed(), text, profile: Profile::CpuFallback };
             heard.hear(&event, &mut vocabulary);
         }
         let stats = AnswerStats {

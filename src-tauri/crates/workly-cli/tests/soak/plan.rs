@@ -160,6 +160,5 @@ fn every_moment_is_drawn_and_a_seed_draws_the_same_again() {
     assert_eq!(rounds, draw(7));
     assert_ne!(rounds, draw(8));
     assert!(Moment::ALL.iter().all(|moment| rounds.iter().any(|round| round.moment == *moment)));
-    assert!(rounds.iter().all(|round| round.exit.is_some() != !round.deeds.is_empty() || round.deeds.is_empty()));
-    assert!(rounds.iter().all(|round| round.exit.is_some() || !round.deeds.is_empty()), "each has a death in it");
+    assert!(rounds.iter().all(|round| round.exit.is_some() == round.deeds.is_empty()), "each has a death in it");
 }

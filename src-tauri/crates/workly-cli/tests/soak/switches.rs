@@ -14,10 +14,14 @@ use crate::support::progress::unless_it_hangs;
 
 /// Tokens of each answer.
 const TOKENS: u32 = 120;
-/// Tokens that are written in a place before the model leaves it.
-const STAY: u32 = 8;
+/// Events of answers that are heard in a place before the model leaves it.
+const STAY: u32 = 10;
+/// Answers within which a switch arrives.
+const ARRIVES_WITHIN: u32 = 20;
+/// Switches before anything is measured: what is allocated once is there then.
+const WARM_UP: u32 = 2;
 
-/// Switches as many times, with at least this time between them.
+/// Switches as many times, with at least this time between two of them.
 pub(crate) async fn run(report: &mut Report, switches: u32, pause: Duration) {
     let mut walk = Walk {
         stage: Stage::new(),
@@ -25,24 +29,22 @@ pub(crate) async fn run(report: &mut Report, switches: u32, pause: Duration) {
         vocabulary: Vocabulary::default(),
         row: Row::default(),
         made: 0,
-        to: Profile::CpuFallback,
+        leg: Leg::Staying { heard: 0 },
+        next: Profile::CpuFallback,
         decided: Instant::now(),
-        since_arrival: 0,
     };
     walk.stage.manager.configure(settings(model(), ProfileChoice::Fixed(Profile::Performance)));
-    // What is allocated once is there before anything is measured: one way down and up.
-    walk.until(2, Duration::ZERO, report).await;
+    walk.until(WARM_UP, Duration::ZERO, report).await;
     let before = Held::now();
-    walk.until(2 + switches, pause, report).await;
-    let after = Held::at_rest(&before).await;
-    report.resources.push(Change { what: "switches", before, after });
+    walk.until(WARM_UP + switches, pause, report).await;
+    report.resources.push(Change { what: "switches", after: Held::at_rest(&before).await, before });
     walk.row.orphans += walk.stage.unload().await;
     let (left, has_ended) = walk.stage.shut_down().await;
     walk.row.orphans += left;
     if !has_ended {
         report.failed("the manager does not end".to_owned());
     }
-    report.switches = Some((walk.made - 2, walk.row));
+    report.switches = Some((walk.made.saturating_sub(WARM_UP), walk.row));
 }
 
 /// The model on its way to and fro.
@@ -53,18 +55,26 @@ struct Walk {
     row: Row,
     /// Switches that have arrived.
     made: u32,
-    /// Where the next one goes, or the one under way.
-    to: Profile,
-    /// When the last one was decided.
+    leg: Leg,
+    /// Where it goes, or is going.
+    next: Profile,
+    /// When the last switch was decided.
     decided: Instant,
-    /// Tokens written since the last one arrived.
-    since_arrival: u32,
+}
+
+/// What the model is doing.
+#[derive(Debug, Clone, Copy)]
+enum Leg {
+    /// It writes where it is.
+    Staying { heard: u32 },
+    /// It was sent elsewhere, so many answers ago.
+    Going { answers: u32 },
 }
 
 impl Walk {
     /// Goes on until so many switches were made.
     async fn until(&mut self, made: u32, pause: Duration, report: &mut Report) {
-        while self.made < made && self.row.hangs == 0 {
+        while self.made < made {
             let words = self.random.usize(3..40);
             let mut stream = self.stage.ask(&mut self.random, words, TOKENS);
             let mut heard = Heard::default();
@@ -79,33 +89,47 @@ impl Walk {
             self.row.heard(&heard, TOKENS);
             self.row.hangs += u32::from(!is_over);
             if !is_over || !heard.is_whole(TOKENS) {
-                let what = if is_over { "is not whole" } else { "hangs" };
-                let (seed, snapshot) = (report.seed(), self.stage.snapshot());
-                report.failed(format!(
-                    "seed {seed}: after {} switches an answer {what}: {heard:?}\n  {snapshot:?}",
-                    self.made
-                ));
+                let (seed, made, snapshot) = (report.seed(), self.made, self.stage.snapshot());
+                report.failed(format!("seed {seed}: after {made} switches: {heard:?}\n  {snapshot:?}"));
+            }
+            if let Leg::Going { answers } = &mut self.leg {
+                *answers += 1;
+                if *answers > ARRIVES_WITHIN {
+                    let snapshot = self.stage.snapshot();
+                    return report.failed(format!("switch {} never arrived: {snapshot:?}", self.made + 1));
+                }
+            }
+            if !is_over {
+                return;
             }
         }
     }
 
-    /// Looks where the model is; once it has written there, and enough time is over, it is sent back.
+    /// Looks where the model is. Once it has written there, and enough time is over, it is sent back.
     fn go_on(&mut self, made: u32, pause: Duration) {
-        let snapshot = self.stage.snapshot();
-        let is_under_way = self.since_arrival > STAY;
-        if is_under_way && snapshot.profile == Some(self.to) && snapshot.switching_to.is_none() {
-            self.made += 1;
-            self.to = if self.to == Profile::CpuFallback { Profile::Performance } else { Profile::CpuFallback };
-            self.since_arrival = 0;
-            if self.made % 10 == 0 {
-                eprintln!("soak: {} switches", self.made);
+        match &mut self.leg {
+            Leg::Going { .. } => {
+                let snapshot = self.stage.snapshot();
+                if snapshot.profile != Some(self.next) || snapshot.switching_to.is_some() {
+                    return;
+                }
+                self.made += 1;
+                self.leg = Leg::Staying { heard: 0 };
+                self.next = match self.next {
+                    Profile::CpuFallback => Profile::Performance,
+                    Profile::Performance | Profile::Balanced => Profile::CpuFallback,
+                };
+                if self.made.is_multiple_of(10) {
+                    eprintln!("soak: {} switches", self.made - WARM_UP);
+                }
             }
-        }
-        if !is_under_way && self.made < made && self.decided.elapsed() >= pause {
-            self.since_arrival += 1;
-            if self.since_arrival > STAY {
-                self.decided = Instant::now();
-                self.stage.manager.switch(self.to, "to be tested");
+            Leg::Staying { heard } => {
+                *heard += 1;
+                if *heard > STAY && self.made < made && self.decided.elapsed() >= pause {
+                    self.decided = Instant::now();
+                    self.leg = Leg::Going { answers: 0 };
+                    self.stage.manager.switch(self.next, "to be tested");
+                }
             }
         }
     }

@@ -1,5 +1,5 @@
 //! The model library on a real disk: folders, other programs' stores, changes from outside, rename and delete.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot be set up has failed")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
 mod changes;
 #[path = "../../../workly-engine/tests/support/progress.rs"]

@@ -50,6 +50,10 @@ pub(crate) async fn run(report: &mut Report, deaths: u32) {
         scene.live_through(&round, &mut row, report).await;
         report.deaths.insert(round.moment, row);
     }
+    let all = report.all_deaths();
+    if all.on_gpu * 5 < all.deaths {
+        report.failed(format!("only {} of {} deaths were on the GPU", all.on_gpu, all.deaths));
+    }
     let left = scene.stage.unload().await;
     let row = report.deaths.entry(Moment::AnyToken).or_default();
     row.orphans += left;

@@ -128,7 +128,6 @@ fn workers_of_two_threads_go_on_with_each_others_state_to_the_byte() {
 
 #[test]
 fn without_a_saved_state_the_tokens_are_computed_anew_and_none_is_lost_or_repeated() {
-    // Few tokens: where another program keeps a core busy, two threads wait for each other at every step.
     let mut workers = [Worker::with_model(2), Worker::with_model(1)];
     let (heard, handovers) = passed_around(&mut workers, &question("Tell a story of a lighthouse.", 0.8, 50), false);
     assert!(handovers >= 8, "{handovers}");

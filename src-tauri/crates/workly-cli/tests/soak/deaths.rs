@@ -34,11 +34,16 @@ pub(crate) async fn run(report: &mut Report, deaths: u32) {
     let left = scene.stage.unload().await;
     assert_eq!(left, 0, "a worker outlived its model before anything died");
     let before = Held::now();
+    let mut halfway = None;
     let mut told = Instant::now();
     for number in 1.. {
         let so_far = report.all_deaths();
         if so_far.deaths >= deaths {
             break;
+        }
+        if halfway.is_none() && so_far.deaths >= deaths / 2 {
+            scene.stage.unload().await;
+            halfway = Some(Held::at_rest(&before).await);
         }
         assert!(number <= 20 * deaths, "hardly anything dies: {report}");
         if told.elapsed() >= TELL_EVERY {
@@ -57,7 +62,9 @@ pub(crate) async fn run(report: &mut Report, deaths: u32) {
     let left = scene.stage.unload().await;
     let row = report.deaths.entry(Moment::AnyToken).or_default();
     row.orphans += left;
-    report.resources.push(Change { what: "deaths", after: Held::at_rest(&before).await, before });
+    let after = Held::at_rest(&before).await;
+    let halfway = halfway.unwrap_or_else(|| before.clone());
+    report.resources.push(Change { what: "deaths", before, halfway, after });
     let (left, has_ended) = scene.stage.shut_down().await;
     if left > 0 || !has_ended {
         report.failed(format!("the manager ended: {has_ended}, with {left} workers left"));

@@ -26,13 +26,18 @@ pub(crate) async fn run(report: &mut Report, loads: u32) {
         one(&mut stage, &mut random, number, &mut vocabularies, &mut row, report).await;
     }
     let before = Held::now();
+    let mut halfway = before.clone();
     for number in 0..loads {
+        if number == loads / 2 {
+            halfway = Held::at_rest(&before).await;
+        }
         if number > 0 && number % 100 == 0 {
             eprintln!("soak: {number} of {loads} loads");
         }
         one(&mut stage, &mut random, number, &mut vocabularies, &mut row, report).await;
     }
-    report.resources.push(Change { what: "loads", after: Held::at_rest(&before).await, before });
+    let after = Held::at_rest(&before).await;
+    report.resources.push(Change { what: "loads", before, halfway, after });
     let (left, has_ended) = stage.shut_down().await;
     row.orphans += left;
     if !has_ended {

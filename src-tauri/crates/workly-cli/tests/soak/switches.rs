@@ -36,8 +36,12 @@ pub(crate) async fn run(report: &mut Report, switches: u32, pause: Duration) {
     walk.stage.manager.configure(settings(model(), ProfileChoice::Fixed(Profile::Performance)));
     walk.until(WARM_UP, Duration::ZERO, report).await;
     let before = Held::now();
+    // As many ways down as up, so that the model is where it was.
+    walk.until(WARM_UP + switches / 4 * 2, pause, report).await;
+    let halfway = Held::at_rest(&before).await;
     walk.until(WARM_UP + switches, pause, report).await;
-    report.resources.push(Change { what: "switches", after: Held::at_rest(&before).await, before });
+    let after = Held::at_rest(&before).await;
+    report.resources.push(Change { what: "switches", before, halfway, after });
     walk.row.orphans += walk.stage.unload().await;
     let (left, has_ended) = walk.stage.shut_down().await;
     walk.row.orphans += left;

@@ -19,6 +19,10 @@ use serde_json::Value;
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_workly-cli");
 
+/// For a program with several threads that compute: they wait for each other asleep. Spinning, they come to a token in
+/// seconds where another program keeps a core busy.
+pub(crate) const WAITS_ASLEEP: (&str, &str) = ("GOMP_SPINCOUNT", "300");
+
 /// The model that comes with Workly; `cargo xtask setup` fetches it.
 pub(crate) fn model() -> PathBuf {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../models/SmolLM2-135M-Instruct.Q4_1.gguf");
@@ -45,11 +49,11 @@ fn fresh_data() -> PathBuf {
 
 /// `workly-cli chat` with these arguments and a data folder of its own.
 ///
-/// Unless asked for more it computes with one thread: two of them wait for each other at every step, and where another
-/// program keeps a core busy they come to a token in seconds.
+/// Unless asked for more it computes with one thread, which stands a busy core best.
 pub(crate) fn chat(arguments: &[&str]) -> Command {
     let mut command = Command::new(PROGRAM);
     command.arg("chat").args(arguments).env("WORKLY_DATA_DIR", fresh_data());
+    command.env(WAITS_ASLEEP.0, WAITS_ASLEEP.1);
     if !arguments.contains(&"--threads") {
         command.args(["--threads", "1"]);
     }

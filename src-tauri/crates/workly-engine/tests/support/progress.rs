@@ -15,7 +15,7 @@ const POLL: Duration = Duration::from_millis(5);
 
 /// Whose processor time is progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Whose {
+pub(crate) enum Whose {
     /// That of the processes below this one: a wait that polls computes itself.
     Children,
     /// That of this process as well.
@@ -119,7 +119,7 @@ pub(crate) fn receive<T>(what: &str, channel: &std::sync::mpsc::Receiver<T>) -> 
 
 /// Processor time that this process and all below it have taken.
 #[cfg(target_os = "linux")]
-fn computed(whose: Whose) -> Duration {
+pub(crate) fn computed(whose: Whose) -> Duration {
     use std::collections::HashMap;
     /// Linux counts the time of processes in hundredths of a second on every machine.
     const TICK_MS: u64 = 10;
@@ -148,7 +148,7 @@ fn computed(whose: Whose) -> Duration {
 
 /// Elsewhere the clock alone decides.
 #[cfg(not(target_os = "linux"))]
-fn computed(_: Whose) -> Duration {
+pub(crate) fn computed(_: Whose) -> Duration {
     Duration::ZERO
 }
 

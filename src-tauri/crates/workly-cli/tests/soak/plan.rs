@@ -136,13 +136,16 @@ fn deeds(random: &mut Rng, moment: Moment, on_gpu: bool) -> Vec<Deed> {
         }
         Moment::Handover => {
             let victim = |random: &mut Rng| if random.bool() { Victim::Writer } else { Victim::Other };
+            // A handover itself is a matter of milliseconds; a worker that is still to be loaded takes longer.
+            let delay =
+                |random: &mut Rng, longest| if random.bool() { random.u64(..30) } else { random.u64(..longest) };
             let down = Deed {
                 switch: Some(Profile::CpuFallback),
-                ..deed(Trigger::Token(random.u32(1..12)), random.u64(..300), victim(random))
+                ..deed(Trigger::Token(random.u32(1..12)), delay(random, 300), victim(random))
             };
             let up = Deed {
                 switch: Some(Profile::Performance),
-                ..deed(Trigger::Token(random.u32(12..TOKENS - 8)), random.u64(..1_500), victim(random))
+                ..deed(Trigger::Token(random.u32(12..TOKENS - 8)), delay(random, 1_500), victim(random))
             };
             if random.bool() { vec![down, up] } else { vec![down] }
         }

@@ -4,8 +4,7 @@
 #[expect(dead_code, reason = "each program of tests uses a part of it")]
 mod harness;
 
-use std::time::{Duration, Instant};
-
+use harness::program::eventually;
 use harness::{Desktop, is_alive, signal};
 use rustix::process::Signal;
 
@@ -101,9 +100,5 @@ async fn killing_the_program_leaves_no_worker() {
     desktop.wait_for_text().await;
     let worker = desktop.worker();
     signal(desktop.program(), Signal::KILL);
-    let deadline = Instant::now() + Duration::from_mins(1);
-    while is_alive(worker) {
-        assert!(Instant::now() < deadline, "the worker outlived the program");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually("the worker to go", || async { (!is_alive(worker)).then_some(()) }).await;
 }

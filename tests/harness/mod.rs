@@ -5,13 +5,15 @@ pub(crate) mod chooser;
 pub(crate) mod history;
 pub(crate) mod parrot;
 pub(crate) mod program;
+#[path = "../../src-tauri/crates/workly-engine/tests/support/progress.rs"]
+pub(crate) mod progress;
 pub(crate) mod screen;
 mod surroundings;
 
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fantoccini::elements::Element;
 use fantoccini::{Client, ClientBuilder, Locator};
@@ -19,12 +21,11 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
+use progress::Deadline;
 pub(crate) use surroundings::{Group, Surroundings};
 
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_workly");
-/// Longest wait for anything: the first window of a cold machine takes a while.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running Workly with its window; everything it started ends when this is dropped.
 pub(crate) struct Desktop {
@@ -90,9 +91,9 @@ impl Desktop {
 
     /// Waits for a condition.
     pub(crate) async fn wait_for<F: Future<Output = bool>>(&self, what: &str, mut is_so: impl FnMut() -> F) {
-        let deadline = Instant::now() + PATIENCE;
+        let mut deadline = Deadline::of_children();
         while !is_so().await {
-            if Instant::now() >= deadline {
+            if deadline.is_over() {
                 self.save_screenshot("failed").await;
                 panic!("waited in vain for {what}; the window is in test-results/failed.png");
             }
@@ -174,12 +175,12 @@ impl Drop for Desktop {
 async fn connect(port: u16, arguments: &[&str]) -> Client {
     let mut capabilities = serde_json::Map::new();
     capabilities.insert("webkitgtk:browserOptions".into(), json!({ "binary": PROGRAM, "args": arguments }));
-    let deadline = Instant::now() + PATIENCE;
+    let mut deadline = Deadline::of_children();
     loop {
         let address = format!("http://127.0.0.1:{port}");
         match ClientBuilder::new(HttpConnector::new()).capabilities(capabilities.clone()).connect(&address).await {
             Ok(client) => return client,
-            Err(error) => assert!(Instant::now() < deadline, "no window: {error}"),
+            Err(error) => assert!(!deadline.is_over(), "no window: {error}"),
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

@@ -2,9 +2,10 @@
 
 use std::io::BufReader;
 use std::process::{ChildStderr, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::{Group, PATIENCE, PROGRAM, Surroundings, worker_of};
+use super::progress::Deadline;
+use super::{Group, PROGRAM, Surroundings, worker_of};
 
 /// Arguments with which the first worker is the one that stays: none is started to look for a GPU.
 pub(crate) const ONE_WORKER: &[&str] = &["--profile", "cpu_fallback"];
@@ -41,12 +42,12 @@ impl Program {
     /// Waits until it has ended by itself.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
         let process = self.0.process();
-        let deadline = Instant::now() + PATIENCE;
+        let mut deadline = Deadline::of_children();
         loop {
             if let Some(status) = process.try_wait().unwrap() {
                 return status;
             }
-            assert!(Instant::now() < deadline, "the program goes on");
+            assert!(!deadline.is_over(), "the program goes on");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -59,12 +60,12 @@ impl Program {
 
 /// Waits for something to be there.
 pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
-    let deadline = Instant::now() + PATIENCE;
+    let mut deadline = Deadline::of_children();
     loop {
         if let Some(found) = look().await {
             return found;
         }
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        assert!(!deadline.is_over(), "waited in vain for {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use fake_nvml::{Clock, Device, Installed, Process, ProcessKind, Row, Scenario};
 use serde_json::{Value, json};
+use support::progress::Deadline;
 use support::{Chat, PROGRAM, chat, model, objects, run};
 
 /// The seed's laptop, MiB: a "6 GB" card, and what a 7B model takes of it.
@@ -61,9 +62,12 @@ impl Stage {
     }
 
     /// Plays scenes to a chat that writes one long answer, until `enough` is told of an object. Their time begins with
-    /// the first token.
+    /// the first token, and others leave the card only once the model has made way for them, however long that takes.
     fn play(&self, scenes: Vec<Row>, arguments: &[&str], mut enough: impl FnMut(&Value) -> bool) -> Vec<Value> {
         let own = self.folder.path().join("own");
+        let leaves = |pair: &[Row]| !pair[0].processes.is_empty() && pair[1].processes.is_empty();
+        // Just before the scene that they are gone in.
+        let leave = scenes.windows(2).find(|pair| leaves(pair)).map(|pair| pair[1].at - 0.1);
         let device = Device {
             total_mib: self.scaled(LAPTOP),
             timeline: scenes,
@@ -80,15 +84,20 @@ impl Stage {
         command.env("GGML_VK_VISIBLE_DEVICES", "0").env("WORKLY_NVML_LIB", &installed.library);
         command.env("WORKLY_DATA_DIR", self.folder.path());
         let running = Chat::start(&mut command);
+        let mut deadline = Deadline::of_children();
         let _usage = Usage::follow(running.process_id(), &own, self.footprint << 20);
-        let mut heard = Vec::new();
+        let mut heard: Vec<Value> = Vec::new();
         let mut began: Option<Instant> = None;
         loop {
             // A token of a model in software takes a second, and longer where others compute.
             if let Some(began) = began {
-                installed.set_time(began.elapsed().as_secs_f64()).unwrap();
+                let has_moved = heard.iter().any(|object| object["type"] == "switch");
+                let latest = leave.filter(|_| !has_moved).unwrap_or(f64::MAX);
+                installed.set_time(began.elapsed().as_secs_f64().min(latest)).unwrap();
             }
+            assert!(!deadline.is_over(), "the chat hangs");
             let Some(object) = running.object_within(Duration::from_millis(200)) else { continue };
+            deadline.heard();
             began.get_or_insert_with(Instant::now);
             let ends = enough(&object) || object["type"] == "done";
             heard.push(object);
@@ -200,7 +209,7 @@ fn on_a_card_that_no_probe_knows_the_way_back_is_found_by_a_worker_without_a_mod
     command.env("WORKLY_NVML_LIB", folder.path().join("none.so")).env("WORKLY_DATA_DIR", folder.path());
     let running = Chat::start(&mut command);
     let switch = loop {
-        let object = running.object_within(Duration::from_mins(1)).expect("a switch before the end");
+        let object = running.next_object();
         if object["type"] == "switch" {
             break object;
         }

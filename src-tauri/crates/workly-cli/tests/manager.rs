@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use support::progress::in_time;
 use support::worker::Worker;
 use support::{PROGRAM, gemma, model};
 use workly_core::chat::{Message, Role};
@@ -38,6 +39,8 @@ fn on_gpu(data: &Path) -> ModelManager {
         gpu_layers: Some(1),
         gpu: DeviceWish::Named("llvmpipe".into()),
         context: ContextSize::UpTo(1024),
+        // A second one would wait for the first where another program keeps a core busy.
+        threads: Some(1),
         ..ModelSettings::new(model())
     };
     let monitor = Arc::new(Monitor::start(Sources::default(), MonitorSettings::default()).unwrap());
@@ -57,7 +60,7 @@ fn request(text: &str, tokens: u32) -> AnswerRequest {
 /// Hears an answer to its end; `each` is told of every token.
 async fn hear(mut stream: AnswerStream, mut each: impl FnMut(u32, i32, Profile)) -> AnswerStats {
     loop {
-        match stream.next().await.unwrap() {
+        match in_time("the answer to go on", stream.next()).await.unwrap() {
             AnswerEvent::Token { index, id, profile, .. } => each(index, id, profile),
             AnswerEvent::Done(stats) => return stats,
             AnswerEvent::Failed(problem) => panic!("{problem:?}"),
@@ -183,22 +186,26 @@ async fn a_choice_acts_at_once_and_unloading_ends_every_worker() {
     assert_eq!((loaded.state, loaded.profile), (ModelState::Ready, Some(Profile::Performance)));
     assert_eq!(loaded.plan.unwrap().performance.layers, 1);
     let worker = loaded.worker_pid.unwrap();
-    snapshots.wait_for(|snapshot| snapshot.standby_ready).await.unwrap();
+    in_time("the standby", snapshots.wait_for(|snapshot| snapshot.standby_ready)).await.unwrap();
 
     manager.configure(ModelSettings {
         profile: ProfileChoice::Fixed(Profile::CpuFallback),
         gpu: DeviceWish::Named("llvmpipe".into()),
         context: ContextSize::UpTo(1024),
         gpu_layers: Some(1),
+        threads: Some(1),
         ..ModelSettings::new(model())
     });
-    snapshots.wait_for(|snapshot| snapshot.profile == Some(Profile::CpuFallback)).await.unwrap();
+    let on_cpu = snapshots.wait_for(|snapshot| snapshot.profile == Some(Profile::CpuFallback));
+    in_time("the CPU", on_cpu).await.unwrap();
     support::wait_for("the GPU worker to go", || (!support::is_alive(worker)).then_some(()));
     let moved = snapshots.borrow().clone();
     assert_eq!(moved.why.unwrap().reason(), Some(Reason::Choice));
 
     manager.unload();
-    snapshots.wait_for(|snapshot| snapshot.state == ModelState::Stopped).await.unwrap();
+    in_time("the end of the model", snapshots.wait_for(|snapshot| snapshot.state == ModelState::Stopped))
+        .await
+        .unwrap();
     let ours = std::process::id();
     support::wait_for("all workers to go", || support::workers_of(ours).next().is_none().then_some(()));
     // The next message loads it again.
@@ -219,6 +226,7 @@ async fn the_gpu_can_be_given_up_for_a_while() {
         gpu: DeviceWish::Named("llvmpipe".into()),
         context: ContextSize::UpTo(1024),
         gpu_layers: Some(1),
+        threads: Some(1),
         override_,
         ..ModelSettings::new(model())
     };
@@ -235,7 +243,8 @@ async fn the_gpu_can_be_given_up_for_a_while() {
     assert_eq!((now.profile, now.override_kind), (Some(Profile::CpuFallback), Some(OverrideWish::GiveUp)));
     // Called off, the model goes back to where the user holds it.
     manager.configure(wish(None));
-    snapshots.wait_for(|snapshot| snapshot.profile == Some(Profile::Performance)).await.unwrap();
+    let on_gpu = snapshots.wait_for(|snapshot| snapshot.profile == Some(Profile::Performance));
+    in_time("the GPU", on_gpu).await.unwrap();
     manager.shut_down().await;
 }
 
@@ -252,6 +261,7 @@ async fn an_answer_is_finished_by_its_own_model_wherever_that_moves_and_the_chos
         gpu: DeviceWish::Named("llvmpipe".into()),
         context: ContextSize::UpTo(1024),
         gpu_layers: Some(1),
+        threads: Some(1),
         ..ModelSettings::new(gemma())
     };
     let (mut places, mut load) = (Vec::new(), None);
@@ -290,6 +300,7 @@ async fn a_choice_of_model_that_is_taken_back_changes_nothing() {
         gpu: DeviceWish::Named("llvmpipe".into()),
         context: ContextSize::UpTo(1024),
         gpu_layers: Some(1),
+        threads: Some(1),
         ..ModelSettings::new(path)
     };
     let stats = hear(manager.answer(request("Tell a story.", 20)), |index, _, _| match index {

@@ -5,6 +5,8 @@
 #[path = "../../workly-library/tests/support/file_server.rs"]
 #[expect(dead_code, reason = "each test program uses its own part")]
 mod file_server;
+#[path = "../../workly-engine/tests/support/progress.rs"]
+mod progress;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -12,14 +14,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
 use file_server::{Body, Reply, Request, Server, model};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-
-/// How long anything here may take at the most.
-const DEADLINE: Duration = Duration::from_mins(1);
 
 struct Program {
     data: tempfile::TempDir,
@@ -54,11 +52,7 @@ impl Program {
 }
 
 fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let end = Instant::now() + DEADLINE;
-    while !holds() {
-        assert!(Instant::now() < end, "it never came to that: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    progress::wait_for(what, || holds().then_some(()));
 }
 
 fn send(child: &Child, signal: Signal) {

@@ -91,7 +91,7 @@ fn a_cancel_is_heard_while_a_long_prompt_is_read() {
 
 #[test]
 fn a_stop_string_ends_the_answer_and_never_shows() {
-    let mut worker = Worker::with_model(2);
+    let mut worker = Worker::with_model(1);
     worker.tell(2, generate(&[], 40));
     let mut whole = String::new();
     let mut text_of = |worker: &mut Worker, id| -> (String, StopReason) {

@@ -11,6 +11,8 @@ mod downloads;
 mod hosts;
 #[path = "transfers/imports.rs"]
 mod imports;
+#[path = "../../workly-engine/tests/support/progress.rs"]
+mod progress;
 #[path = "transfers/queue.rs"]
 mod queue;
 
@@ -18,14 +20,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use progress::{in_time, unless_it_hangs};
 use tempfile::TempDir;
 use workly_core::problem::ProblemCode;
 use workly_library::catalogue;
 use workly_library::transfers::{FreeSpace, Options, Transfers};
 use workly_wire::models::{CatalogueModel, Transfer, TransferState};
-
-/// How long anything here may take at the most.
-const DEADLINE: Duration = Duration::from_mins(1);
 
 /// Waits are short; nothing else is different.
 fn options() -> Options {
@@ -71,7 +71,7 @@ impl Library {
     async fn until(&self, id: &str, what: impl Fn(&Transfer) -> bool) -> Transfer {
         let mut list = self.transfers.subscribe();
         let found = list.wait_for(|list| list.iter().any(|transfer| transfer.id == id && what(transfer)));
-        let Ok(found) = tokio::time::timeout(DEADLINE, found).await else {
+        let Some(found) = unless_it_hangs(found).await else {
             panic!("it never came to that: {:#?}", self.transfers.list());
         };
         found.unwrap().iter().find(|transfer| transfer.id == id).unwrap().clone()

@@ -10,6 +10,7 @@
 )]
 
 mod bench;
+mod busy;
 mod display;
 mod dist;
 mod gates;
@@ -21,6 +22,7 @@ mod run;
 mod setup;
 mod shared_build;
 mod shell;
+mod soak;
 mod workspace;
 
 use std::process::ExitCode;
@@ -61,7 +63,16 @@ enum Task {
         /// Run this gate alone, with the build where it needs one; may be repeated.
         #[arg(long, value_name = "GATE")]
         only: Vec<gates::Name>,
+        /// Keep one core busy meanwhile, as a game does it: the gates pass beside it, only later.
+        #[arg(long)]
+        busy: bool,
     },
+    /// Let workers die, models load and answers move, many times in one process, and count what is lost.
+    ///
+    /// Prints a table: tokens lost and repeated, processes left over, hangs, answers that are whole; and memory, open
+    /// files, threads and what lies in shared memory, before and after. Fails when anything was lost or grew. In full it
+    /// takes about two hours; `test` runs a short form.
+    Soak(soak::Arguments),
     /// Measure what the project claims: speed against a peer, the cost of watching the GPU, how the window feels.
     Bench(bench::Arguments),
     /// Write a GGUF file with the shape of a 7B model and random weights (4.5 GB), to measure with.
@@ -108,7 +119,11 @@ fn execute(task: Task) -> Result<ExitCode> {
     match task {
         Task::Setup => setup::all(&mut machine, setup::Purpose::Test)?,
         Task::Run { arguments } => run::run(&mut machine, &arguments)?,
-        Task::Test { only } => return gates::test(&mut machine, &only),
+        Task::Test { only, busy } => {
+            let _core = busy.then(busy::BusyCore::start).transpose()?;
+            return gates::test(&mut machine, &only);
+        }
+        Task::Soak(arguments) => soak::soak(&mut machine, &arguments)?,
         Task::SyntheticModel { path } => synthetic_model(&machine, &path)?,
         Task::Bench(arguments) => bench::bench(&mut machine, &arguments)?,
         Task::Types => workspace::write_wire_types(&machine)?,

@@ -2,6 +2,8 @@
 #![expect(dead_code, reason = "each test program uses its own part")]
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
+#[path = "../../../workly-engine/tests/support/progress.rs"]
+pub(crate) mod progress;
 pub(crate) mod worker;
 
 use std::io::{BufRead, BufReader};
@@ -9,12 +11,17 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+pub(crate) use progress::wait_for;
 use serde_json::Value;
 
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_workly-cli");
+
+/// For a program with several threads that compute: they wait for each other asleep. Spinning, they come to a token in
+/// seconds where another program keeps a core busy.
+pub(crate) const WAITS_ASLEEP: (&str, &str) = ("GOMP_SPINCOUNT", "300");
 
 /// The model that comes with Workly; `cargo xtask setup` fetches it.
 pub(crate) fn model() -> PathBuf {
@@ -41,9 +48,15 @@ fn fresh_data() -> PathBuf {
 }
 
 /// `workly-cli chat` with these arguments and a data folder of its own.
+///
+/// Unless asked for more it computes with one thread, which stands a busy core best.
 pub(crate) fn chat(arguments: &[&str]) -> Command {
     let mut command = Command::new(PROGRAM);
     command.arg("chat").args(arguments).env("WORKLY_DATA_DIR", fresh_data());
+    command.env(WAITS_ASLEEP.0, WAITS_ASLEEP.1);
+    if !arguments.contains(&"--threads") {
+        command.args(["--threads", "1"]);
+    }
     command.env_remove("GGML_VK_VISIBLE_DEVICES").stdin(Stdio::null());
     command
 }
@@ -106,12 +119,17 @@ impl Chat {
     /// The next object of a type on standard output.
     pub(crate) fn object(&self, name: &str) -> Value {
         loop {
-            let line = self.stdout.recv_timeout(Duration::from_mins(1)).expect("the chat goes on");
-            let object: Value = serde_json::from_str(&line).unwrap();
+            let object = self.next_object();
             if object["type"] == name {
                 return object;
             }
         }
+    }
+
+    /// The next object on standard output, whatever it is.
+    pub(crate) fn next_object(&self) -> Value {
+        let line = progress::receive("the chat to go on", &self.stdout).expect("the chat goes on");
+        serde_json::from_str(&line).unwrap()
     }
 
     /// The next object on standard output, if one comes within this time.
@@ -123,12 +141,10 @@ impl Chat {
         }
     }
 
-    /// The next line of standard error with this text, within a time.
-    pub(crate) fn remark(&self, wanted: &str, within: Duration) -> String {
-        let deadline = Instant::now() + within;
+    /// The next line of standard error with this text.
+    pub(crate) fn remark(&self, wanted: &str) -> String {
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let line = self.stderr.recv_timeout(left).unwrap_or_else(|_| panic!("no '{wanted}' within {within:?}"));
+            let line = progress::receive(wanted, &self.stderr).unwrap_or_else(|| panic!("it ended without '{wanted}'"));
             if line.contains(wanted) {
                 return line;
             }
@@ -165,18 +181,6 @@ fn lines(pipe: impl std::io::Read + Send + 'static) -> mpsc::Receiver<String> {
         }
     });
     receiver
-}
-
-/// Polls until there is something, for a minute at the most.
-pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_mins(1);
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 /// The workers that a process has started.

@@ -8,7 +8,7 @@ use workly_core::model::{ContextSize, KvType};
 use workly_engine::frame;
 use workly_engine::protocol::{Command, Envelope, LoadRequest, PROTOCOL_VERSION, Reply, Request};
 
-use super::{PROGRAM, model, wait_for};
+use super::{PROGRAM, WAITS_ASLEEP, model, wait_for};
 
 /// A worker; ended when dropped, because its input closes.
 pub(crate) struct Worker {
@@ -32,6 +32,7 @@ impl Worker {
     fn start_with(program: &mut Process) -> Self {
         let mut process = program
             .args(["--parent", &std::process::id().to_string()])
+            .env(WAITS_ASLEEP.0, WAITS_ASLEEP.1)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -1,16 +1,17 @@
 //! The model library on a real disk: folders, other programs' stores, changes from outside, rename and delete.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot be set up has failed")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
 mod changes;
+#[path = "../../../workly-engine/tests/support/progress.rs"]
+mod progress;
 mod stores;
 
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
+use progress::in_time;
 use tempfile::TempDir;
-use tokio::time::timeout;
 use workly_core::fit::FitVerdict;
 use workly_core::model::ContextSize;
 use workly_core::problem::ProblemCode;
@@ -107,8 +108,7 @@ fn named<'a>(snapshot: &'a LibrarySnapshot, title: &str) -> &'a LibraryModel {
 /// Waits until the library shows what is wanted.
 async fn until(library: &Library, wanted: impl FnMut(&LibrarySnapshot) -> bool) -> LibrarySnapshot {
     let mut snapshot = library.snapshot();
-    let seen = timeout(Duration::from_mins(1), snapshot.wait_for(wanted)).await;
-    seen.expect("the library shows it within a minute").unwrap().clone()
+    in_time("the library to show it", snapshot.wait_for(wanted)).await.unwrap().clone()
 }
 
 #[test]

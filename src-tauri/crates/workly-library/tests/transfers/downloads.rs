@@ -49,7 +49,7 @@ async fn a_host_that_falls_silent_is_asked_again() {
         let reply = Reply::file(request, &served, "\"v1\"");
         if before == 0 { reply.ending(300_000, Body::Hang) } else { reply }
     });
-    let library = Library::new(Options { patience: Duration::from_millis(200), ..options() });
+    let library = Library::new(Options { patience: Duration::from_secs(1), ..options() });
     library.get(&server.url("a.gguf")).await.unwrap();
     assert!(library.content("a.gguf") == content);
     assert_eq!(server.requests()[1].range_start(), Some(300_000));
@@ -118,7 +118,7 @@ async fn a_waiting_download_says_why() {
     library.transfers.cancel(&id).await.unwrap();
     assert_eq!(library.incoming(), [""; 0]);
     let mut list = library.transfers.subscribe();
-    tokio::time::timeout(DEADLINE, list.wait_for(Vec::is_empty)).await.unwrap().unwrap();
+    in_time("the list to be empty", list.wait_for(Vec::is_empty)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 // English, and the shape every other language has to fill.
 
-import type { ExportWords, ProblemCode, Profile, StopReason } from "../ipc/wire";
+import type { ExportWords, ProblemCode, Profile, StopReason, StoreNotice } from "../ipc/wire";
 import { models } from "./en.models";
 import { monitor } from "./en.monitor";
 import { settings } from "./en.settings";
@@ -59,10 +59,17 @@ export const en = {
     exported: (name: string) => `Saved as ${name}.`,
   },
   store: {
-    restored: (when: Date, file: string) =>
-      `Your conversations were damaged. Workly took the copy of ${date(when)}; what was said since is missing. The damaged file was kept as ${file}.`,
-    emptied: (file: string) => `Your conversations were damaged and there was no copy. The damaged file was kept as ${file}.`,
-    notKept: (details: string) => `Conversations cannot be kept on this disk; they are gone when Workly ends. ${details}`,
+    text: (notice: StoreNotice): string => {
+      switch (notice.type) {
+        case "restored":
+          return `Your conversations were damaged. Workly took the copy of ${date(new Date(notice.backup_ms))}; what was said since is missing. The damaged file was kept as ${notice.kept_as}.`;
+        case "emptied":
+          return `Your conversations were damaged and there was no copy. The damaged file was kept as ${notice.kept_as}.`;
+        case "not_kept":
+          return `Conversations cannot be kept on this disk; they are gone when Workly ends. ${notice.details}`;
+      }
+    },
+    copyFile: "Copy the path of the file",
   },
   conversation: {
     title: "This conversation",

@@ -60,12 +60,17 @@ export const fr: Dictionary = {
     exported: (name) => `Enregistrée sous ${name}.`,
   },
   store: {
-    restored: (when, file) =>
-      `Vos discussions étaient abîmées. Workly a repris la copie du ${date(when)} ; ce qui a été dit depuis manque. Le fichier abîmé a été conservé sous ${file}.`,
-    emptied: (file) =>
-      `Vos discussions étaient abîmées et il n’y avait pas de copie. Le fichier abîmé a été conservé sous ${file}.`,
-    notKept: (details) =>
-      `Les discussions ne peuvent pas être conservées sur ce disque ; elles disparaîtront à la fermeture de Workly. ${details}`,
+    text: (notice) => {
+      switch (notice.type) {
+        case "restored":
+          return `Vos discussions étaient abîmées. Workly a repris la copie du ${date(new Date(notice.backup_ms))} ; ce qui a été dit depuis manque. Le fichier abîmé a été conservé sous ${notice.kept_as}.`;
+        case "emptied":
+          return `Vos discussions étaient abîmées et il n’y avait pas de copie. Le fichier abîmé a été conservé sous ${notice.kept_as}.`;
+        case "not_kept":
+          return `Les discussions ne peuvent pas être conservées sur ce disque ; elles disparaîtront à la fermeture de Workly. ${notice.details}`;
+      }
+    },
+    copyFile: "Copier le chemin du fichier",
   },
   conversation: {
     title: "Cette discussion",

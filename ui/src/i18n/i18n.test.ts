@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { SettingsNotice, StoreNotice } from "../ipc/wire";
 import { en } from "./en";
 import { formats } from "./formats";
 import { fr } from "./fr";
@@ -27,6 +28,31 @@ describe("the dictionaries", () => {
   it("are truly two languages", () => {
     const english = new Set(strings(en.problem));
     expect(strings(fr.problem).filter((text) => english.has(text))).toEqual([]);
+  });
+
+  it("have their own words for each kind of notice, with what it names", () => {
+    const ofStore: { [Type in StoreNotice["type"]]: Extract<StoreNotice, { type: Type }> } = {
+      restored: { type: "restored", backup_ms: 0, kept_as: "/old.db" },
+      emptied: { type: "emptied", kept_as: "/old.db" },
+      not_kept: { type: "not_kept", details: "read-only" },
+    };
+    const ofSettings: { [Type in SettingsNotice["type"]]: Extract<SettingsNotice, { type: Type }> } = {
+      restored: { type: "restored", kept_as: "/old.json", detail: "" },
+      defaults: { type: "defaults", kept_as: "/old.json", detail: "" },
+      unreadable: { type: "unreadable", detail: "" },
+      edit_broken: { type: "edit_broken", detail: "" },
+      not_watched: { type: "not_watched", detail: "" },
+      bad_value: { type: "bad_value", key: "ui.theme", message: "", fallback: "system" },
+    };
+    for (const language of [en, fr]) {
+      const store = Object.values(ofStore).map((notice) => language.store.text(notice));
+      const settings = Object.values(ofSettings).map((notice) => language.settings.notice.text(notice));
+      expect(new Set([...store, ...settings]).size).toBe(store.length + settings.length);
+      for (const text of [...store, ...settings]) expect(text.trim()).not.toBe("");
+      expect(store.filter((text) => text.includes("/old.db"))).toHaveLength(2);
+      expect(settings.filter((text) => text.includes("/old.json"))).toHaveLength(2);
+    }
+    expect(Object.values(ofStore).filter((notice) => en.store.text(notice) === fr.store.text(notice))).toEqual([]);
   });
 
   it("never leave an ordinary space before French punctuation", () => {

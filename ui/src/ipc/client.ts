@@ -16,7 +16,11 @@ import {
   type ExportWords,
   type ModelSnapshot,
   type SearchHit,
+  type StoreNotice,
 } from "./wire";
+
+/** Tells what the user has to know of the store from now on; null where that is nothing any more. */
+const STORE_CHANGED = "store-changed";
 
 /** Hears what happens to an answer, in order: a snapshot first, one `done` or `failed` last. */
 export type OnChatEvent = (event: ChatEvent) => void;
@@ -58,6 +62,8 @@ export interface Backend {
   onModelChanged(callback: (model: ModelSnapshot) => void): Promise<() => void>;
   /** Calls back whenever a conversation begins or ends an answer. */
   onConversationChanged(callback: (conversation: ConversationSummary) => void): Promise<() => void>;
+  /** Calls back whenever there is something else to know of the store; null where there is nothing any more. */
+  onStoreChanged(callback: (notice: StoreNotice | null) => void): Promise<() => void>;
 }
 
 export const backend: Backend = {
@@ -84,4 +90,5 @@ export const backend: Backend = {
   onModelChanged: (callback) => listen<ModelSnapshot>(MODEL_CHANGED, (event) => callback(event.payload)),
   onConversationChanged: (callback) =>
     listen<ConversationSummary>(CONVERSATION_CHANGED, (event) => callback(event.payload)),
+  onStoreChanged: (callback) => listen<StoreNotice | null>(STORE_CHANGED, (event) => callback(event.payload)),
 };

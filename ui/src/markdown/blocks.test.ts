@@ -42,14 +42,14 @@ See [the docs][d] and ***all*** of it * 2.
 [d]: https://example.org/docs
 `;
 
-const drawn = new WeakMap<Element, Block>();
+const drawn = new WeakMap<HTMLElement, Block>();
 
 /** Does what `Markdown.svelte` does: draws the blocks that changed. */
 function draw(stream: BlockStream, screen: HTMLElement, text: string, complete: boolean): void {
   const blocks = stream.update(text, complete);
   while (screen.children.length > blocks.length) screen.lastElementChild?.remove();
   blocks.forEach((block, index) => {
-    const node = screen.children[index] ?? screen.appendChild(document.createElement("div"));
+    const node = (screen.children[index] as HTMLElement | undefined) ?? screen.appendChild(document.createElement("div"));
     if (drawn.get(node) === block) return;
     drawn.set(node, block);
     morph(node, render(block, labels));
@@ -123,13 +123,44 @@ describe("drawing over what is on screen", () => {
     expect(screen.textContent?.trim()).toBe("Hello world and all");
   });
 
+  it("keeps what the user has selected in a text that grows", () => {
+    const stream = new BlockStream();
+    const screen = document.body.appendChild(document.createElement("div"));
+    const select = (selector: string, from: number, to: number) => {
+      const text = screen.querySelector(selector)?.firstChild;
+      if (text) document.getSelection()?.setBaseAndExtent(text, from, text, to);
+    };
+    draw(stream, screen, "Hello wor", false);
+    select("p", 2, 8);
+    draw(stream, screen, "Hello world, and **a", false);
+    expect(document.getSelection()?.toString()).toBe("llo wo");
+    draw(stream, screen, "- one\n- two thi", false);
+    select("li:last-child", 1, 6);
+    draw(stream, screen, "- one\n- two things\n- three", false);
+    expect(document.getSelection()?.toString()).toBe("wo th");
+    screen.remove();
+  });
+
+  it("keeps code that the user has scrolled, and what is selected in it", () => {
+    const stream = new BlockStream();
+    const screen = document.body.appendChild(document.createElement("div"));
+    draw(stream, screen, "```python\ndef f(x):\n    return x", false);
+    const code = screen.querySelector("pre");
+    const keyword = screen.querySelector(".hljs-keyword")?.firstChild;
+    if (keyword) document.getSelection()?.setBaseAndExtent(keyword, 0, keyword, 3);
+    draw(stream, screen, "```python\ndef f(x):\n    return x + 1\n\ndef g(): pass", false);
+    expect(screen.querySelector("pre")).toBe(code);
+    expect(document.getSelection()?.toString()).toBe("def");
+    draw(stream, screen, "```python\ndef f(x):\n    return x + 1\n\ndef g(): pass\n```\n\nDone.", true);
+    expect(screen.querySelector("pre")).toBe(code);
+    screen.remove();
+  });
+
   it("replaces, adds and removes what changed", () => {
     const screen = document.createElement("div");
     screen.innerHTML = `<p class="a" title="t">x</p><ul><li>1</li></ul><hr>`;
-    const wanted = document.createElement("div");
-    wanted.innerHTML = `<p class="b">y</p><ol><li>1</li><li>2</li></ol>`;
-    const html = wanted.innerHTML;
-    morph(screen, wanted);
+    const html = `<p class="b">y</p><ol><li>1</li><li>2</li></ol>`;
+    morph(screen, document.createRange().createContextualFragment(html));
     expect(screen.innerHTML).toBe(html);
   });
 });

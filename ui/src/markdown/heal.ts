@@ -1,5 +1,6 @@
 // The end of an answer being written is often half a mark: `**bol`, `[text](htt`, a lone `-` under a line. Shown
-// as it stands it would flicker between two looks, so it is shown as what it is about to be.
+// as it stands it would flicker between two looks, so it is shown as what it is about to be. (`remend` does a part of
+// this; it leaves bare list marks, rules, pictures, tables and `\(…\)` as they stand.)
 
 import { UNFINISHED } from "./math";
 

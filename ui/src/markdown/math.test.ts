@@ -42,6 +42,12 @@ describe("a formula", () => {
     expect(show("$a_1 * b_2 * c$").querySelector("em")).toBeNull();
   });
 
+  it("is drawn from exactly what was written", () => {
+    const tex = "\\text{\\$& and \\$' and \\$1}";
+    expect(show(`\\(${tex}`, true).querySelector("code")?.textContent).toBe(tex);
+    expect(show("\\(\\text{\\$' and \\$1}\\)").querySelector("annotation")?.textContent).toBe("\\text{\\$' and \\$1}");
+  });
+
   it("that makes no sense is shown as it was written", () => {
     const box = show("$\\frac{1$");
     expect(box.querySelector(".katex")).toBeNull();

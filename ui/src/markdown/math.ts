@@ -1,5 +1,6 @@
 // Formulas in Markdown: `$…$`, `$$…$$`, `\(…\)` and `\[…\]` become plain elements that hold the TeX; drawing them
-// comes after everything was made safe.
+// comes after everything was made safe. Plugins for this draw at once, know no `\(…\)`,
+// miss `$$…$$` inside a line, or spoil a `$&` in TeX.
 
 import type MarkdownIt from "markdown-it";
 import type { StateBlock, StateInline } from "markdown-it";

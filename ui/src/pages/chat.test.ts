@@ -278,6 +278,23 @@ describe("the chat page", () => {
     expect(document.querySelectorAll("article").length).toBeLessThan(60);
   });
 
+  it("exports and renames a conversation from its menu", async () => {
+    conversations.put(summary(1));
+    await update();
+    const choose = async (item: string) => {
+      one("conversation-menu").focus();
+      await press("Enter");
+      one(item).focus();
+      await press("Enter");
+      await vi.waitFor(() => expect(all(item)).toHaveLength(0));
+    };
+    await choose("menu-markdown");
+    expect(backend.exported).toEqual([[1, "markdown"]]);
+    await vi.waitFor(() => expect(document.activeElement).toBe(one("conversation-menu")));
+    await choose("menu-rename");
+    expect(document.activeElement).toBe(one("rename"));
+  });
+
   it("renames a conversation in its place", async () => {
     conversations.list = [summary(1, { title: "Old" })];
     await update();
@@ -320,12 +337,29 @@ describe("the chat page", () => {
   });
 
   it("tells what happened to damaged conversations until it is dismissed", async () => {
-    conversations.notice = { type: "restored", backup_ms: 0, kept_as: "conversations.damaged-1.db" };
+    backend.changeStore({ type: "restored", backup_ms: 0, kept_as: "conversations.damaged-1.db" });
     await update();
     expect(one("store-notice").textContent).toContain("conversations.damaged-1.db");
     one("dismiss-store-notice").click();
     await update();
     expect(all("store-notice")).toHaveLength(0);
+  });
+
+  it("copies where the damaged file is, and shows nothing to copy where there is none", async () => {
+    const writeText = vi.fn(async () => undefined);
+    vi.stubGlobal("navigator", { ...navigator, clipboard: { writeText } });
+    const copy = () => one("store-notice").querySelector<HTMLButtonElement>(`[title="${words.t.store.copyFile}"]`);
+    backend.changeStore({ type: "emptied", kept_as: "/data/conversations.damaged-1.db" });
+    await update();
+    copy()?.click();
+    await update();
+    expect(writeText).toHaveBeenCalledWith("/data/conversations.damaged-1.db");
+    expect(copy()?.textContent).toContain(words.t.app.copied);
+    backend.changeStore({ type: "not_kept", details: "read-only file system" });
+    await update();
+    expect(one("store-notice").textContent).toContain("read-only file system");
+    expect(copy()).toBeNull();
+    vi.unstubAllGlobals();
   });
 
   it("keeps instructions and sampling with the conversation", async () => {

@@ -1,5 +1,5 @@
 import { flushSync, mount, unmount, type Component } from "svelte";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { words } from "../i18n/index.svelte";
 import { LinkPrompt } from "../stores/link.svelte";
 import { ModelsStore } from "../stores/models.svelte";
@@ -151,6 +151,23 @@ describe("the page of models", () => {
       await shown();
     }
     expect(backend.asked).toEqual(["rename a Byron"]);
+  });
+
+  it("gives the name to write to whoever chose that in the menu, and the focus back after anything else", async () => {
+    backend.now.models = [modelOf("a")];
+    await open();
+    const choose = async (item: string) => {
+      for (const element of ["model-menu", item]) {
+        one(element).focus();
+        one(element).dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true }));
+        await vi.waitFor(() => expect(all(item)).toHaveLength(element === item ? 0 : 1));
+      }
+    };
+    await choose("menu-reveal");
+    expect(backend.asked).toEqual(["reveal a"]);
+    await vi.waitFor(() => expect(document.activeElement).toBe(one("model-menu")));
+    await choose("menu-rename");
+    expect(document.activeElement).toBe(one("model-name-field"));
   });
 
   it("lists the folders and gives up only the user's own", async () => {

@@ -71,6 +71,8 @@ export class Conversation {
   #draft = $state("");
   #draftTimer: ReturnType<typeof setTimeout> | undefined;
   #keys = 0;
+  /** The answers being written that are heard here, by their number, shown or not: each is watched once, to its end. */
+  readonly #heard = new Map<number, Answer>();
 
   constructor(
     private readonly backend: Backend,
@@ -216,11 +218,10 @@ export class Conversation {
     this.sought = null;
     const { shown } = this;
     const isNew = this.id === null;
-    ask((event) => this.#heard(answer, event)).then(
+    ask((event) => this.#hear(answer, event)).then(
       (asked) => {
         if (asked.question) question?.keep(asked.question);
-        answer.id = asked.answer.id;
-        answer.siblings = asked.answer.siblings;
+        this.#began(answer, asked.answer);
         if (this.shown === shown) {
           this.id = asked.conversation.id;
           this.title = asked.conversation.title;
@@ -233,14 +234,43 @@ export class Conversation {
     );
   }
 
-  #heard(answer: Answer, event: Parameters<OnChatEvent>[0]): void {
+  /** The store has an answer that was asked for here. */
+  #began(answer: Answer, { id, siblings }: StoredMessage): void {
+    answer.id = id;
+    answer.siblings = siblings;
+    if (!answer.streaming) return;
+    this.#heard.set(id, answer);
+    // Whoever left and came back meanwhile has read it from the store, and that one hears nothing.
+    if (this.turns.some((turn) => turn.id === id && turn !== answer)) {
+      this.turns = this.turns.map((turn) => (turn.id === id ? answer : turn));
+    }
+  }
+
+  #hear(answer: Answer, event: Parameters<OnChatEvent>[0]): void {
     answer.apply(event);
-    if (answer === this.last && !answer.streaming) this.stopping = false;
+    if (answer.streaming) return;
+    if (answer.id !== null) this.#heard.delete(answer.id);
+    if (answer === this.last) this.stopping = false;
+  }
+
+  /** Hears an answer that is being written in a conversation, from where it is to its end. */
+  async #watch(conversation: number, message: number, answer: Answer): Promise<void> {
+    this.#heard.set(message, answer);
+    try {
+      if (await this.backend.watch(conversation, (event) => this.#hear(answer, event))) return;
+      // It ended after it was read and before it could be watched.
+      const view = conversation === this.id ? await this.backend.openConversation(conversation) : null;
+      const whole = view?.messages.find(({ id }) => id === message);
+      if (whole && answer.streaming) answer.restore(whole);
+    } catch {
+      // It is read again when its conversation is opened the next time.
+    }
+    if (this.#heard.get(message) === answer) this.#heard.delete(message);
   }
 
   #take(messages: readonly StoredMessage[]): void {
     // Turns that are still there stay the same objects, so that what is on screen stays as it is.
-    const known = new Map(this.turns.map((turn) => [turn.id, turn]));
+    const known = new Map<number | null, Turn>([...this.turns.map((turn) => [turn.id, turn] as const), ...this.#heard]);
     this.turns = messages.map((message) => {
       const turn = known.get(message.id);
       if (turn?.role === "user") {
@@ -256,8 +286,6 @@ export class Conversation {
         : new Question(this.#keys++, message.content, message);
     });
     const { last, id } = this;
-    if (last?.streaming && id !== null && !known.has(last.id)) {
-      void this.backend.watch(id, (event) => this.#heard(last, event)).catch(() => undefined);
-    }
+    if (last?.streaming && last.id !== null && id !== null && !this.#heard.has(last.id)) void this.#watch(id, last.id, last);
   }
 }

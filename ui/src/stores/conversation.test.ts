@@ -141,6 +141,58 @@ describe("a conversation", () => {
     expect(conversation.last).toMatchObject({ text: "Half and half", state: "done" });
   });
 
+  it("watches an answer once, however often it is come back to", async () => {
+    const opened = () => view(4, [message(1, "user", "One?"), message(2, "assistant", "Ha", { state: "streaming" })]);
+    for (let visit = 0; visit < 3; visit += 1) {
+      conversation.show(opened());
+      await settle();
+      if (visit === 0) backend.emit({ type: "snapshot", message: message(2, "assistant", "Half", { state: "streaming" }) });
+      conversation.show(view(5));
+    }
+    backend.emit(token(" and half"));
+    conversation.show(opened());
+    await settle();
+    expect(backend.watched).toEqual([4]);
+    backend.emit(done());
+    expect(conversation.last).toMatchObject({ text: "Half and half", state: "done" });
+  });
+
+  it("goes on hearing an answer that was asked for here when it is come back to", async () => {
+    await ask("One?");
+    const { id } = answer(1);
+    backend.emit(token("Half"));
+    conversation.show(view(5));
+    backend.emit(token(" and half"));
+    conversation.show(view(1, [message(90, "user", "One?"), message(id ?? 0, "assistant", "Ha", { state: "streaming" })]));
+    await settle();
+    expect(backend.watched).toEqual([]);
+    expect(conversation.last).toMatchObject({ text: "Half and half", state: "streaming" });
+    backend.emit(done());
+    expect(conversation.last).toMatchObject({ text: "Half and half", state: "done" });
+  });
+
+  it("goes on hearing an answer that it was shown with before the store had told of it", async () => {
+    backend.watch = async () => false;
+    backend.views.set(1, view(1, [message(101, "assistant", "", { state: "streaming" })]));
+    conversation.draft = "One?";
+    conversation.send();
+    conversation.show(view(5));
+    conversation.show(view(1, [message(100, "user", "One?"), message(101, "assistant", "", { state: "streaming" })]));
+    await settle();
+    backend.emit(token("Here."), done());
+    expect(conversation.last).toMatchObject({ id: 101, text: "Here.", state: "done" });
+    expect(conversation.turns).toHaveLength(2);
+  });
+
+  it("reads an answer again that ended before it could be watched", async () => {
+    const asked = message(1, "user", "One?");
+    backend.watch = async () => false;
+    backend.views.set(4, view(4, [asked, message(2, "assistant", "Whole.")]));
+    conversation.show(view(4, [asked, message(2, "assistant", "Wh", { state: "streaming" })]));
+    await settle();
+    expect(conversation.last).toMatchObject({ text: "Whole.", state: "done" });
+  });
+
   it("asks for a stop once and shows that it waits for it", async () => {
     await ask("One?");
     await Promise.all([conversation.stop(), conversation.stop()]);

@@ -1,8 +1,9 @@
 import type { Backend } from "../ipc/client";
 import { toProblem } from "../ipc/problem";
-import type { ConversationSummary, ExportFormat, ExportWords, Problem, SearchHit, StoreNotice } from "../ipc/wire";
-import { Conversation } from "./conversation.svelte";
+import type { ChatSnapshot, ConversationSummary, ExportFormat, ExportWords, Problem, SearchHit, StoreNotice } from "../ipc/wire";
 import type { Scheduler } from "./answer.svelte";
+import { Conversation } from "./conversation.svelte";
+import { follow, type Stop } from "./follow";
 
 /** How long the search waits for the next letter, in milliseconds. */
 const SEARCH_MS = 120;
@@ -35,6 +36,8 @@ export class Conversations {
   #undoTimer: ReturnType<typeof setTimeout> | undefined;
   #exportedTimer: ReturnType<typeof setTimeout> | undefined;
   #opening = 0;
+  /** Whether the core has told of the store since the window began to listen. */
+  #told = false;
   /** The draft of the conversation that does not exist yet. */
   #newDraft = "";
 
@@ -57,22 +60,28 @@ export class Conversations {
   }
 
   /** Loads the list and what was open last, and follows every change. Returns the way to stop following. */
-  async follow(): Promise<() => void> {
-    try {
-      const stop = await this.backend.onConversationChanged((summary) => this.put(summary));
-      const snapshot = await this.backend.chatSnapshot();
-      this.list = snapshot.conversations;
-      this.notice = snapshot.notice;
-      this.#newDraft = snapshot.draft;
-      // Whoever was quick has begun something already.
-      if (this.current.turns.length === 0 && this.current.draft === "") this.current.show(snapshot.open, snapshot.draft);
-      this.loaded = true;
-      return stop;
-    } catch (reason) {
-      this.problem = toProblem(reason);
-      this.loaded = true;
-      return () => undefined;
-    }
+  async follow(): Promise<Stop> {
+    const fail = (problem: Problem) => (this.problem = problem);
+    const stops = await Promise.all([
+      follow<ConversationSummary>({ listen: (hear) => this.backend.onConversationChanged(hear), take: (summary) => this.put(summary), fail }),
+      follow<StoreNotice | null>({ listen: (hear) => this.backend.onStoreChanged(hear), take: (notice) => this.#hear(notice), fail }),
+    ]);
+    const snapshot = await this.#try(this.backend.chatSnapshot());
+    if (snapshot) this.#begin(snapshot);
+    this.loaded = true;
+    return () => stops.forEach((stop) => stop());
+  }
+
+  /** Takes what there is at the start; what was heard or done since it was asked for is newer, and stays. */
+  #begin({ conversations, notice, open, draft }: ChatSnapshot): void {
+    const newer = this.list.toReversed();
+    this.list = conversations;
+    for (const summary of newer) this.put(summary);
+    if (!this.#told) this.notice = notice;
+    const { current } = this;
+    if (current.shown > 0 || current.turns.length > 0 || current.draft !== "") return;
+    this.#newDraft = draft;
+    current.show(open, draft);
   }
 
   /** Opens a conversation; null starts a new one. */
@@ -161,6 +170,11 @@ export class Conversations {
     const at = others.findIndex(({ updated_ms }) => updated_ms <= summary.updated_ms);
     this.list = at === -1 ? [...others, summary] : others.toSpliced(at, 0, summary);
     if (summary.id === this.current.id) this.current.title = summary.title;
+  }
+
+  #hear(notice: StoreNotice | null): void {
+    this.#told = true;
+    this.notice = notice;
   }
 
   #said(summary: ConversationSummary, isNew: boolean): void {

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
+import type { StoreNotice } from "../ipc/wire";
 import { FakeBackend, atOnce, done, message, settle, summary, token, view } from "../test/backend";
 import { Conversations, UNDO_MS } from "./conversations.svelte";
 
@@ -119,6 +120,63 @@ describe("the conversations", () => {
     backend.views.set(1, view(1, [message(10, "user", "One")]));
     await conversations.openHit({ conversation: summary(1), title: [], message: 10, snippet: [] });
     expect(conversations.current).toMatchObject({ id: 1, sought: 10 });
+  });
+
+  it("keep what was heard while the list was on its way", async () => {
+    const { chat } = backend;
+    backend.chatSnapshot = async () => {
+      backend.changeConversation(summary(1, { updated_ms: 99, answering: true }));
+      backend.changeConversation(summary(7, { updated_ms: 98 }));
+      return chat;
+    };
+    const loading = new Conversations(backend, atOnce);
+    await loading.follow();
+    expect(loading.list.map(({ id }) => id)).toEqual([1, 7, 3, 2]);
+    expect(loading.list[0]?.answering).toBe(true);
+  });
+
+  it("tell what there is to know of the store, the last news last", async () => {
+    const restored: StoreNotice = { type: "restored", backup_ms: 0, kept_as: "old.db" };
+    const broken: StoreNotice = { type: "not_kept", details: "read-only" };
+    const { chat } = backend;
+    backend.chatSnapshot = async () => {
+      backend.changeStore(broken);
+      return { ...chat, notice: restored };
+    };
+    const loading = new Conversations(backend, atOnce);
+    const stop = await loading.follow();
+    expect(loading.notice).toEqual(broken);
+    backend.changeStore(null);
+    expect(loading.notice).toBeNull();
+    backend.changeStore(broken);
+    loading.dismissNotice();
+    expect(loading.notice).toBeNull();
+    stop();
+    backend.changeStore(broken);
+    expect(loading.notice).toBeNull();
+  });
+
+  it("keep what the user did while the list was on its way", async () => {
+    const { chat } = backend;
+    backend.views.set(3, view(3));
+    const loading = new Conversations(backend, atOnce);
+    backend.chatSnapshot = async () => {
+      await loading.open(3);
+      return chat;
+    };
+    await loading.follow();
+    expect(loading.current.id).toBe(3);
+  });
+
+  it("are not listened to any more once that was stopped, even where they could not be loaded", async () => {
+    backend.chatSnapshot = () => Promise.reject({ code: "store_failed", message: "" });
+    const broken = new Conversations(backend, atOnce);
+    const stop = await broken.follow();
+    backend.changeConversation(summary(5));
+    expect(broken.list.map(({ id }) => id)).toEqual([5]);
+    stop();
+    backend.changeConversation(summary(6));
+    expect(broken.list.map(({ id }) => id)).toEqual([5]);
   });
 
   it("tell why they could not be loaded", async () => {

@@ -1,6 +1,6 @@
 import type { Backend } from "../ipc/client";
-import { toProblem } from "../ipc/problem";
 import type { ModelSnapshot, Problem } from "../ipc/wire";
+import { follow, type Stop } from "./follow";
 
 /** The model as the core last described it. */
 export class ModelStore {
@@ -16,20 +16,15 @@ export class ModelStore {
   constructor(private readonly backend: Backend) {}
 
   /** Takes a snapshot and follows every change from then on. Returns the way to stop following. */
-  async follow(): Promise<() => void> {
-    try {
-      // Listening begins first, and what it hears wins: a change during the snapshot would be lost otherwise.
-      let heard = false;
-      const stop = await this.backend.onModelChanged((model) => {
-        heard = true;
+  follow(): Promise<Stop> {
+    return follow({
+      listen: (hear) => this.backend.onModelChanged(hear),
+      ask: async () => (await this.backend.snapshot()).model,
+      take: (model) => {
         this.snapshot = model;
-      });
-      const { model } = await this.backend.snapshot();
-      if (!heard) this.snapshot = model;
-      return stop;
-    } catch (reason) {
-      this.#unreachable = toProblem(reason);
-      return () => undefined;
-    }
+        this.#unreachable = null;
+      },
+      fail: (problem) => (this.#unreachable = problem),
+    });
   }
 }

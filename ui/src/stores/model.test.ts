@@ -43,4 +43,16 @@ describe("the model store", () => {
     await store.follow();
     expect(store.problem).toMatchObject({ code: "protocol", details: "no such command" });
   });
+
+  it("follows changes where there was no snapshot, until it is told to stop", async () => {
+    const backend = new FakeBackend();
+    backend.failure = "no such command";
+    const store = new ModelStore(backend);
+    const stop = await store.follow();
+    backend.changeModel(snapshot({ state: "generating" }));
+    expect(store).toMatchObject({ problem: null, snapshot: { state: "generating" } });
+    stop();
+    backend.changeModel(snapshot({ state: "stopped" }));
+    expect(store.snapshot?.state).toBe("generating");
+  });
 });

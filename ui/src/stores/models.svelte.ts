@@ -1,6 +1,7 @@
 import type { ModelsBackend } from "../ipc/models";
 import { toProblem } from "../ipc/problem";
-import type { CatalogueModel, LibraryModel, LibrarySnapshot, Problem, Transfer } from "../ipc/wire";
+import type { CatalogueModel, LibraryModel, LibrarySnapshot, ModelsDragged, Problem, Transfer } from "../ipc/wire";
+import { follow, type Stop } from "./follow";
 import { NO_FILTERS, type Filters } from "./modelFilters";
 
 /** A question that is asked before something is done to a model. */
@@ -32,38 +33,35 @@ export class ModelsStore {
   constructor(private readonly backend: ModelsBackend) {}
 
   /** Takes a snapshot and follows every change from then on. Returns the way to stop following. */
-  async follow(): Promise<() => void> {
-    const stops: (() => void)[] = [];
-    try {
-      // Listening begins first, and what it hears wins: a change during the snapshot would be lost otherwise.
-      let [heardLibrary, heardTransfers] = [false, false];
-      stops.push(
-        await this.backend.onLibraryChanged((library) => {
-          heardLibrary = true;
+  async follow(): Promise<Stop> {
+    const fail = (problem: Problem) => (this.problem = problem);
+    const stops = await Promise.all([
+      follow({
+        listen: (hear) => this.backend.onLibraryChanged(hear),
+        ask: () => this.backend.library(),
+        take: (library) => {
           this.library = library;
           // What is here, and how the rest would fit, may have changed with it.
           if (this.catalogue !== null) void this.openCatalogue();
-        }),
-        await this.backend.onTransfersChanged((transfers) => {
-          heardTransfers = true;
-          this.transfers = transfers;
-        }),
-        await this.backend.onDragged(({ phase, models, problem }) => {
-          this.dragged = phase === "over" ? models : null;
-          if (phase !== "dropped" || models === 0) return;
-          this.problem = problem;
-          this.ondropped();
-        }),
-      );
-      const [library, transfers] = await Promise.all([this.backend.library(), this.backend.transfers()]);
-      if (!heardLibrary) this.library = library;
-      if (!heardTransfers) this.transfers = transfers;
-    } catch (reason) {
-      this.problem = toProblem(reason);
-    }
-    return () => {
-      for (const stop of stops) stop();
-    };
+        },
+        fail,
+      }),
+      follow({
+        listen: (hear) => this.backend.onTransfersChanged(hear),
+        ask: () => this.backend.transfers(),
+        take: (transfers) => (this.transfers = transfers),
+        fail,
+      }),
+      follow<ModelsDragged>({ listen: (hear) => this.backend.onDragged(hear), take: (dragged) => this.#drag(dragged), fail }),
+    ]);
+    return () => stops.forEach((stop) => stop());
+  }
+
+  #drag({ phase, models, problem }: ModelsDragged): void {
+    this.dragged = phase === "over" ? models : null;
+    if (phase !== "dropped" || models === 0) return;
+    this.problem = problem;
+    this.ondropped();
   }
 
   /** Asks for the models that can be fetched. */

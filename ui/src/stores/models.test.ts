@@ -46,6 +46,21 @@ describe("the models", () => {
     return { backend, models, stop };
   }
 
+  it("are followed where there was no snapshot, until that is stopped", async () => {
+    const backend = new FakeModels();
+    backend.library = () => Promise.reject({ code: "protocol", message: "" });
+    backend.onTransfersChanged = () => Promise.reject({ code: "protocol", message: "" });
+    const models = new ModelsStore(backend);
+    const stop = await models.follow();
+    expect(models.problem?.code).toBe("protocol");
+    backend.change({ models: [modelOf("a")] });
+    backend.drag({ phase: "over", models: 2, problem: null });
+    expect(models).toMatchObject({ dragged: 2, library: { models: [{ id: "a" }] } });
+    stop();
+    backend.change({ models: [] });
+    expect(models.library?.models).toHaveLength(1);
+  });
+
   it("are used at once where they fit, and after a question where they do not", async () => {
     const { backend, models } = await open();
     await models.use(modelOf("a"));

@@ -1,6 +1,7 @@
 import type { SettingsBackend } from "../ipc/settings";
 import { toProblem } from "../ipc/problem";
 import type { OverrideWish, Problem, SettingsSnapshot } from "../ipc/wire";
+import { follow, type Stop } from "./follow";
 
 /** The settings as the core last described them, and the way to change them. */
 export class SettingsStore {
@@ -14,21 +15,13 @@ export class SettingsStore {
   constructor(readonly backend: SettingsBackend) {}
 
   /** Takes a snapshot and follows every change from then on. Returns the way to stop following. */
-  async follow(): Promise<() => void> {
-    try {
-      // Listening begins first, and what it hears wins: a change during the snapshot would be lost otherwise.
-      let heard = false;
-      const stop = await this.backend.onChanged((snapshot) => {
-        heard = true;
-        this.snapshot = snapshot;
-      });
-      const snapshot = await this.backend.snapshot();
-      if (!heard) this.snapshot = snapshot;
-      return stop;
-    } catch (reason) {
-      this.problem = toProblem(reason);
-      return () => undefined;
-    }
+  follow(): Promise<Stop> {
+    return follow({
+      listen: (hear) => this.backend.onChanged(hear),
+      ask: () => this.backend.snapshot(),
+      take: (snapshot) => (this.snapshot = snapshot),
+      fail: (problem) => (this.problem = problem),
+    });
   }
 
   /** Sets one value. Says whether it was taken. */

@@ -13,6 +13,7 @@ import type {
   Profile,
   SearchHit,
   StoredMessage,
+  StoreNotice,
 } from "../ipc/wire";
 
 /** A core that keeps nothing, and whose answers a test writes, event by event. */
@@ -35,9 +36,11 @@ export class FakeBackend implements Backend {
   views = new Map<number, ConversationView>();
   hits: SearchHit[] = [];
   #ids = 100;
-  #onEvent: OnChatEvent | null = null;
+  /** Those who hear the answer asked for or watched last. */
+  #watchers: OnChatEvent[] = [];
   #onModel: ((model: ModelSnapshot) => void) | null = null;
   #onConversation: ((conversation: ConversationSummary) => void) | null = null;
+  #onStore: ((notice: StoreNotice | null) => void) | null = null;
 
   snapshot = () => this.#do({ version: "0.1.0", model: this.model });
   chatSnapshot = () => this.#do(this.chat);
@@ -76,7 +79,7 @@ export class FakeBackend implements Backend {
 
   watch = (conversation: number, onEvent: OnChatEvent) => {
     this.watched.push(conversation);
-    this.#onEvent = onEvent;
+    this.#watchers.push(onEvent);
     return this.#do(true);
   };
 
@@ -104,11 +107,18 @@ export class FakeBackend implements Backend {
     };
   };
 
+  onStoreChanged = async (callback: (notice: StoreNotice | null) => void) => {
+    this.#onStore = callback;
+    return () => {
+      this.#onStore = null;
+    };
+  };
+
   /** Sends events of the answer asked for last. */
   emit(...events: (AnswerEvent | ChatEvent)[]): void {
     for (const event of events) {
       const whole = event.type === "snapshot" || (event.type === "switched" && "placed" in event) || event.type === "answer";
-      this.#onEvent?.(whole ? (event as ChatEvent) : { type: "answer", event: event as AnswerEvent });
+      for (const tell of this.#watchers) tell(whole ? (event as ChatEvent) : { type: "answer", event: event as AnswerEvent });
     }
   }
 
@@ -120,6 +130,10 @@ export class FakeBackend implements Backend {
     this.#onConversation?.(conversation);
   }
 
+  changeStore(notice: StoreNotice | null): void {
+    this.#onStore?.(notice);
+  }
+
   async #do<T>(result: T): Promise<T> {
     if (this.failure !== null) throw this.failure;
     return result;
@@ -128,7 +142,7 @@ export class FakeBackend implements Backend {
   async #asked(what: string, conversation: number, text: string | null, onEvent: OnChatEvent): Promise<Asked> {
     this.asked.push(what);
     if (this.refusal !== null) throw this.refusal;
-    this.#onEvent = onEvent;
+    this.#watchers = [onEvent];
     return {
       conversation: summary(conversation, { title: text ?? "", answering: true }),
       question: text === null ? null : message(this.#ids++, "user", text),

@@ -208,7 +208,6 @@ fn any_observation() -> impl Strategy<Value = Observation> {
             Observation {
                 sight,
                 utilization_asked,
-                others_gpu_percent: speed.map(|speed| speed.tokens_per_second),
                 profile,
                 moving,
                 active: plans.0,

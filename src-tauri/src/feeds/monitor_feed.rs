@@ -147,7 +147,9 @@ pub(crate) fn problem_of(error: &ProbeError) -> GpuProblem {
         }
         ProbeError::NoPermission => GpuProblemKind::NoPermission,
         ProbeError::NotSupported | ProbeError::Unreadable { .. } => GpuProblemKind::NotSupported,
-        ProbeError::Lost | ProbeError::ResetRequired | ProbeError::Uninitialized => GpuProblemKind::Lost,
+        ProbeError::Lost | ProbeError::ResetRequired | ProbeError::Uninitialized | ProbeError::Panicked { .. } => {
+            GpuProblemKind::Lost
+        }
         ProbeError::Transient { .. } | ProbeError::UnknownCode(_) | ProbeError::Blocked => GpuProblemKind::Silent,
     };
     GpuProblem { kind, detail: error.to_string() }

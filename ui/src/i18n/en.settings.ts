@@ -1,6 +1,6 @@
 // English: the settings page.
 
-import type { OverrideWish, ProfileChoice, Reason, SettingsNotice, Standby } from "../ipc/wire";
+import type { KvType, OverrideWish, ProfileChoice, Reason, SettingsNotice, Standby } from "../ipc/wire";
 import { formats } from "./formats";
 
 const { integer, decimal, plural } = formats("en");
@@ -133,6 +133,11 @@ export const settings = {
     label: "Context",
     hint: "Tokens of the conversation that the model sees. More takes more memory. The model is loaded again.",
     unit: "tokens",
+  },
+  kvType: {
+    label: "Precision of the context",
+    hint: "Fewer bits take less memory for the context and are a little less exact. The model is loaded again.",
+    choices: { f16: "16 bits", q8_0: "8 bits", q4_0: "4 bits" } satisfies Record<KvType, string> as Record<KvType, string>,
   },
   layers: {
     label: "Layers in Balanced",

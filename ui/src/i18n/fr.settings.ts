@@ -123,6 +123,11 @@ export const settings: typeof english = {
     hint: "Nombre de jetons de la discussion que le modèle voit. Davantage prend plus de mémoire. Le modèle est rechargé.",
     unit: "jetons",
   },
+  kvType: {
+    label: "Précision du contexte",
+    hint: "Moins de bits prennent moins de mémoire pour le contexte et sont un peu moins exacts. Le modèle est rechargé.",
+    choices: { f16: "16 bits", q8_0: "8 bits", q4_0: "4 bits" },
+  },
   layers: {
     label: "Couches en Équilibré",
     hint: "Le plus de couches qu’Équilibré place sur le GPU.",

@@ -749,6 +749,8 @@ placed: PlacedSwitch, };
 
 export type Standby = "auto" | "on" | "off";
 
+export type KvType = "f16" | "q8_0" | "q4_0";
+
 export type Thresholds = { 
 /**
  * Above it the card is overloaded, percent of total VRAM.
@@ -771,7 +773,7 @@ stressed_gpu_percent: number,
  */
 optimal_gpu_percent: number, };
 
-export type AiSettings = { gpu_profile: ProfileChoice, auto_switching_enabled: boolean, balanced_gpu_layers: number, context_tokens: number, model: string | null, standby: Standby, gpu_device: string, cpu_threads: "auto" | number, };
+export type AiSettings = { gpu_profile: ProfileChoice, auto_switching_enabled: boolean, balanced_gpu_layers: number, context_tokens: number, model: string | null, standby: Standby, gpu_device: string, cpu_threads: "auto" | number, kv_type: KvType, };
 
 export type GpuMonitoringSettings = { interval_seconds: number, csv_history_enabled: boolean, thresholds: Thresholds, };
 

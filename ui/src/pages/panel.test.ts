@@ -65,6 +65,16 @@ describe("the settings page", () => {
     expect(backend.calls).toEqual([["ai.context_tokens", 2048]]);
   });
 
+  it("offers the precisions of the context and keeps the one that is chosen", async () => {
+    await open();
+    const precisions = () => [...document.querySelectorAll<HTMLInputElement>("[name=kv-type]")];
+    expect(precisions().map((radio) => [radio.value, radio.checked])).toEqual([["f16", true], ["q8_0", false], ["q4_0", false]]);
+    precisions()[1]?.click();
+    await shown();
+    expect(backend.calls).toEqual([["ai.kv_type", "q8_0"]]);
+    expect(precisions().filter((radio) => radio.checked).map((radio) => radio.value)).toEqual(["q8_0"]);
+  });
+
   it("warns of a short interval", async () => {
     backend.now.values.gpu_monitoring.interval_seconds = 1.5;
     await open();

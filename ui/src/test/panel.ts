@@ -12,7 +12,7 @@ export function settingsOf(): Settings {
   return {
     ai: {
       gpu_profile: "auto", auto_switching_enabled: true, balanced_gpu_layers: 35, context_tokens: 4096, model: null,
-      standby: "auto", gpu_device: "auto", cpu_threads: "auto",
+      standby: "auto", gpu_device: "auto", cpu_threads: "auto", kv_type: "f16",
     },
     gpu_monitoring: { interval_seconds: 5, csv_history_enabled: false, thresholds },
     library: { folders: [], other_apps: true },

@@ -28,7 +28,6 @@ fn one_decision(criterion: &mut Criterion) {
                 let observation = Observation {
                     sight: Sight::Fresh(Reading { time_ms: now, ..reading }),
                     utilization_asked: true,
-                    others_gpu_percent: None,
                     profile,
                     moving: false,
                     active,

@@ -31,8 +31,9 @@ impl ContextSize {
     }
 }
 
-/// Number type of the KV cache.
+/// Number type of the KV cache, keys and values alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum KvType {
     /// 16-bit floats: llama.cpp's default.

@@ -9,6 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::model::KvType;
 use crate::profile::ProfileChoice;
 use crate::thresholds::Thresholds;
 
@@ -50,6 +51,8 @@ pub struct Ai {
     pub gpu_device: String,
     /// Threads of a CPU worker.
     pub cpu_threads: CpuThreads,
+    /// Number type of the KV cache.
+    pub kv_type: KvType,
 }
 
 /// How the GPU is watched.
@@ -149,6 +152,7 @@ impl Default for Ai {
             standby: Standby::Auto,
             gpu_device: "auto".into(),
             cpu_threads: CpuThreads::Auto,
+            kv_type: KvType::F16,
         }
     }
 }
@@ -224,6 +228,9 @@ impl Settings {
         section.take("cpu_threads", &mut ai.cpu_threads, |value| match value.as_str() {
             Some("auto") => Ok(CpuThreads::Auto),
             _ => whole(value, 1, 1024).map(CpuThreads::Count).ok_or("must be auto or a whole number from 1 to 1024"),
+        });
+        section.take("kv_type", &mut ai.kv_type, |value| {
+            KvType::deserialize(value).map_err(|_| "must be f16, q8_0 or q4_0")
         });
 
         section.name = "gpu_monitoring";
@@ -379,6 +386,7 @@ mod tests {
         let mut settings = Settings::default();
         settings.ai.gpu_profile = ProfileChoice::Fixed(Profile::Balanced);
         settings.ai.cpu_threads = CpuThreads::Count(6);
+        settings.ai.kv_type = KvType::Q8_0;
         settings.gpu_monitoring.thresholds.overload_vram_percent = 95.0;
         settings.override_ = Some(OverrideSetting { kind: OverrideWish::GiveUp, until: Some(1_800_000_000) });
         let mut document = Value::Null;

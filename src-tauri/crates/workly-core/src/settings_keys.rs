@@ -129,6 +129,11 @@ mod tests {
         let fault = set(&json!({}), "ai.context_tokens", json!(12)).unwrap_err();
         assert_eq!(fault.key, "ai.context_tokens");
         assert!(fault.message.contains("from 256 to 1048576"), "{fault}");
+        assert_eq!(set(&json!({}), "ai.kv_type", json!("q4_0")).unwrap()["ai"]["kv_type"], "q4_0");
+        for wrong in [json!("q5_1"), json!(8), json!(null)] {
+            let fault = set(&json!({}), "ai.kv_type", wrong).unwrap_err();
+            assert_eq!(fault.message, "must be f16, q8_0 or q4_0");
+        }
         for unknown in ["ai", "ai.turbo", "", "gpu_monitoring.thresholds.overload_vram_percent"] {
             assert!(set(&json!({}), unknown, json!(1)).is_err(), "{unknown}");
         }

@@ -47,6 +47,12 @@ pub enum ProbeError {
     /// An error of a driver newer than Workly.
     #[error("the GPU driver reported error {0}, which Workly does not know; Workly asks again")]
     UnknownCode(u32),
+    /// The code that reads the card failed: a defect of Workly's.
+    #[error("Workly failed while it read the GPU ({detail}); it tries again, and a report of this is welcome")]
+    Panicked {
+        /// What the failure said.
+        detail: String,
+    },
     /// The call has not come back for a while.
     #[error("the GPU driver does not answer; the figures are old")]
     Blocked,
@@ -86,7 +92,11 @@ impl ProbeError {
     pub(crate) const fn severity(&self) -> Severity {
         match self {
             Self::Transient { .. } | Self::UnknownCode(_) | Self::Blocked => Severity::Passing,
-            Self::Lost | Self::ResetRequired | Self::Uninitialized | Self::Unreadable { .. } => Severity::Broken,
+            Self::Lost
+            | Self::ResetRequired
+            | Self::Uninitialized
+            | Self::Panicked { .. }
+            | Self::Unreadable { .. } => Severity::Broken,
             Self::LibraryMissing { .. }
             | Self::LibraryUnusable { .. }
             | Self::DriverNotLoaded

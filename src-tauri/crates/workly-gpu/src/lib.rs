@@ -2,13 +2,14 @@
 //!
 //! A [`Probe`] reads the cards of one vendor: NVIDIA through NVML, AMD through sysfs, a recorded trace, or the list a
 //! GPU worker gives of its own devices. A [`Watcher`] holds the probes, chooses the card to watch, lets a sleeping
-//! card sleep and makes a broken handle anew. A [`ProbeThread`] keeps it on one thread of its own, where a driver that
-//! blocks harms nobody.
+//! card sleep and makes a broken handle anew, also after a probe has panicked. A [`ProbeThread`] keeps it on one thread
+//! of its own, where a driver that blocks harms nobody.
 //!
 //! Not here: when to read (the monitor), what a reading means (the policy), and llama.cpp's own view of the devices.
 
 mod address;
 mod amd;
+mod caught;
 mod error;
 mod nvml;
 mod probe;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use workly_core::device::{Device, DeviceWish};
 use workly_core::reading::ProcessUse;
 
+use crate::caught::caught;
 use crate::error::{ProbeError, Severity};
 use crate::probe::{Gpu, Memory, Probe, Sensors};
 use crate::select::{choose, is_same};
@@ -121,11 +122,42 @@ impl Watcher {
 
     /// Lets go of every driver: after a suspend, handles are worth nothing.
     pub fn release(&mut self) {
-        self.probes.iter_mut().for_each(|probe| probe.release());
+        for probe in &mut self.probes {
+            if let Err(problem) = caught(|| probe.release()) {
+                tracing::warn!(%problem, "a driver was not let go of");
+            }
+        }
     }
 
     /// Looks at the card.
     pub fn sample(&mut self, want: Want, now: Instant) -> Sample {
+        caught(|| self.look(want, now)).unwrap_or_else(|problem| {
+            self.start_over(&problem, now);
+            self.outcome(Err(problem))
+        })
+    }
+
+    /// The processes on the card.
+    ///
+    /// # Errors
+    ///
+    /// When there is no card, it sleeps, or it does not tell.
+    pub fn processes(&mut self, model_on_gpu: bool, now: Instant) -> Result<Vec<ProcessUse>, ProbeError> {
+        caught(|| self.list_processes(model_on_gpu, now)).unwrap_or_else(|problem| {
+            self.start_over(&problem, now);
+            Err(problem)
+        })
+    }
+
+    /// A probe panicked: no handle and no list is trusted any more, and the cards are left alone for a while.
+    fn start_over(&mut self, problem: &ProbeError, now: Instant) {
+        tracing::error!(%problem, "the GPU is looked for anew");
+        self.release();
+        (self.first, self.failures) = (None, 0);
+        self.give_up(problem.clone(), now);
+    }
+
+    fn look(&mut self, want: Want, now: Instant) -> Sample {
         if self.selected.is_none()
             && let Err(problem) = self.look_for_cards(now)
         {
@@ -153,12 +185,7 @@ impl Watcher {
         sample
     }
 
-    /// The processes on the card.
-    ///
-    /// # Errors
-    ///
-    /// When there is no card, it sleeps, or it does not tell.
-    pub fn processes(&mut self, model_on_gpu: bool, now: Instant) -> Result<Vec<ProcessUse>, ProbeError> {
+    fn list_processes(&mut self, model_on_gpu: bool, now: Instant) -> Result<Vec<ProcessUse>, ProbeError> {
         if self.selected.is_none() {
             self.look_for_cards(now)?;
             self.first = None;

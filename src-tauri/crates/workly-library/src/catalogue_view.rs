@@ -5,7 +5,7 @@ use std::path::Path;
 use workly_core::fit::{BACKEND, Machine, fit};
 use workly_core::fit_guess::guess;
 use workly_core::layer_plan::{Limits, Room};
-use workly_core::model::{ContextSize, KvType};
+use workly_core::model::ContextSize;
 use workly_core::settings::Settings;
 use workly_wire::models::{CatalogueModel, LibrarySnapshot, ModelSource};
 
@@ -28,7 +28,7 @@ fn seen(
     settings: &Settings,
     memory_available: Option<u64>,
 ) -> Vec<CatalogueModel> {
-    let (context, kv_type) = (ContextSize::UpTo(settings.ai.context_tokens), KvType::default());
+    let (context, kv_type) = (ContextSize::UpTo(settings.ai.context_tokens), settings.ai.kv_type);
     let card = library.card.as_ref();
     let machine = Machine {
         room: card.map(|card| Room { total: card.vram_total, external: card.vram_external }),

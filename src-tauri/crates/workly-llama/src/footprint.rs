@@ -16,7 +16,7 @@ use workly_engine::protocol::FootprintRequest;
 use crate::dry_log::{self, DryLog};
 use crate::gguf::{self, Tensor};
 use crate::llama_log;
-use crate::load::{check_file, context_params, explain_log, find_gpu, model_params};
+use crate::load::{check_file, context_params, explain_log, find_gpu, model_params, refused_cache_type};
 use crate::outbox::Outbox;
 use crate::target::Target;
 
@@ -83,9 +83,10 @@ fn dry_run(
         if context_tokens > MOST_CONTEXT_TOKENS {
             return Err(too_large());
         }
-        let context = model
-            .new_context(backend, context_params(context_tokens, 1, request.kv_type))
-            .map_err(|_| too_large().with_details(llama_log::recent()))?;
+        let context = model.new_context(backend, context_params(context_tokens, 1, request.kv_type)).map_err(|_| {
+            let log = llama_log::recent();
+            refused_cache_type(&log).unwrap_or_else(|| too_large().with_details(log))
+        })?;
         Ok(context.n_ctx())
     });
     let context_tokens = loaded?;

@@ -82,6 +82,9 @@ impl Loading<'_> {
         llama_log::clear();
         let context = model.new_context(self.backend, params).map_err(|_| {
             let log = llama_log::recent();
+            if let Some(problem) = refused_cache_type(&log) {
+                return problem;
+            }
             let code =
                 if mentions_lack_of_memory(&log) { ProblemCode::ContextTooLarge } else { ProblemCode::LoadFailed };
             Problem::new(
@@ -146,6 +149,15 @@ pub(crate) fn context_params(context_tokens: u32, threads: u32, kv_type: KvType)
         .with_flash_attention_policy(LLAMA_FLASH_ATTN_TYPE_ENABLED)
         .with_type_k(kv_type)
         .with_type_v(kv_type)
+}
+
+/// What to do where llama.cpp refuses the KV cache for its number type: blocks of 32 numbers must divide the heads, and
+/// an architecture without flash attention takes none. `None`: it refused for another reason.
+pub(crate) fn refused_cache_type(log: &str) -> Option<Problem> {
+    let is_refused = log.contains(" cache type ") || log.contains("quantized V cache requires flash_attn");
+    let message = "This model cannot keep its context in so few bits. Set the precision of the context (ai.kv_type) to \
+                   16 bits (f16).";
+    is_refused.then(|| Problem::new(ProblemCode::InvalidSetting, message).with_details(log.trim()))
 }
 
 /// The file's name, which people know a model by; the name in the header is often that of a training run.
@@ -304,6 +316,17 @@ mod tests {
         }
         let problem = explain_log(Path::new("m.gguf"), "unknown model architecture: 'foo'", "null");
         assert!(problem.message.contains("'foo'"));
+    }
+
+    #[test]
+    fn a_cache_refused_for_its_number_type_is_told_from_one_that_is_too_large() {
+        for log in [
+            "llama_init_from_model: K cache type q8_0 with block size 32 does not divide n_embd_head_k=80\n",
+            "llama_init_from_model: quantized V cache requires flash_attn to be enabled\n",
+        ] {
+            assert_eq!(refused_cache_type(log).unwrap().code, ProblemCode::InvalidSetting, "{log}");
+        }
+        assert_eq!(refused_cache_type("llama_kv_cache: failed to allocate buffer for kv cache"), None);
     }
 
     #[test]

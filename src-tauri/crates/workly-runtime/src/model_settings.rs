@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use workly_core::device::DeviceWish;
-use workly_core::model::ContextSize;
+use workly_core::model::{ContextSize, KvType};
 use workly_core::policy::{Config, Override, OverrideKind};
 use workly_core::profile::ProfileChoice;
 use workly_core::settings::{CpuThreads, OverrideSetting, OverrideWish, Settings, Standby};
@@ -32,6 +32,8 @@ pub struct ModelSettings {
     pub gpu: DeviceWish,
     /// Tokens of context.
     pub context: ContextSize,
+    /// Number type of the KV cache.
+    pub kv_type: KvType,
     /// CPU threads; `None`: one for each physical core.
     pub threads: Option<u32>,
 }
@@ -54,6 +56,7 @@ impl ModelSettings {
             gpu_layers: None,
             gpu: if limited { DeviceWish::AnyVisible } else { DeviceWish::Auto },
             context: ContextSize::default(),
+            kv_type: KvType::default(),
             threads: None,
         }
     }
@@ -72,6 +75,7 @@ impl ModelSettings {
             self.gpu = DeviceWish::Named(ai.gpu_device.clone());
         }
         self.context = ContextSize::UpTo(ai.context_tokens);
+        self.kv_type = ai.kv_type;
         self.threads = match ai.cpu_threads {
             CpuThreads::Auto => None,
             CpuThreads::Count(count) => Some(count),
@@ -94,7 +98,8 @@ impl ModelSettings {
 
     /// Whether both are the same model set up in the same way, so that a loaded one need not be loaded again.
     pub(crate) fn is_same_model(&self, other: &Self) -> bool {
-        self.path == other.path && self.context == other.context && self.gpu == other.gpu
+        let Self { path, gpu, context, kv_type, .. } = self;
+        (path, gpu, context, kv_type) == (&other.path, &other.gpu, &other.context, &other.kv_type)
     }
 
     /// Becomes the model of other settings, and nothing else of them.
@@ -102,12 +107,27 @@ impl ModelSettings {
         self.path.clone_from(&other.path);
         self.gpu.clone_from(&other.gpu);
         self.context = other.context;
+        self.kv_type = other.kv_type;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cache_of_another_number_type_means_that_the_model_is_loaded_anew() {
+        let mut document = Settings::default();
+        let set = |document: &Settings| ModelSettings::new("m.gguf".into()).with(document);
+        let before = set(&document);
+        document.ai.kv_type = KvType::Q8_0;
+        let mut after = set(&document);
+        assert_eq!(after.kv_type, KvType::Q8_0);
+        assert!(!before.is_same_model(&after));
+        after.take_model_of(&before);
+        assert_eq!(after.kv_type, KvType::F16, "the answer under way is finished in the cache it has");
+        assert!(before.is_same_model(&after));
+    }
 
     #[test]
     fn an_override_ends_on_the_wall_clock_whatever_the_policys_clock_says() {

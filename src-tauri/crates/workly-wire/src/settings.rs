@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use ts_rs::{Config, TS};
 
+use workly_core::model::KvType;
 use workly_core::policy::Reason;
 use workly_core::profile::ProfileChoice;
 use workly_core::settings::{OverrideWish, Settings, Standby};
@@ -157,6 +158,7 @@ struct AiShape {
     gpu_device: String,
     #[ts(type = "\"auto\" | number")]
     cpu_threads: u32,
+    kv_type: KvType,
 }
 
 #[derive(TS)]
@@ -202,6 +204,7 @@ struct OverrideShape {
 pub(crate) fn declarations(config: &Config) -> Vec<String> {
     vec![
         Standby::decl(config),
+        KvType::decl(config),
         Thresholds::decl(config),
         AiShape::decl(config),
         GpuMonitoringShape::decl(config),

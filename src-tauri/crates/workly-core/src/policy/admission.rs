@@ -15,9 +15,9 @@ pub(crate) fn overload_line(thresholds: &Thresholds) -> f64 {
     thresholds.overload_vram_percent.min(EMERGENCY_PERCENT)
 }
 
-/// What the up rule looks at.
+/// How full and how busy the card is, as the up rule looks at it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Card {
+pub(super) struct CardLoad {
     /// VRAM in all, bytes.
     pub(super) total: u64,
     /// VRAM in use by everyone, percent of total.
@@ -29,12 +29,12 @@ pub(super) struct Card {
 }
 
 /// Percent of total VRAM in use once a plan of this footprint is on the card; over any line where the total is unknown.
-pub(super) fn projected(card: &Card, footprint: u64) -> f64 {
+pub(super) fn projected(card: &CardLoad, footprint: u64) -> f64 {
     percent_of(card.external as f64 + footprint as f64, card.total).unwrap_or(f64::INFINITY)
 }
 
 /// Whether the up rule allows a profile. `footprint`: its corrected footprint, bytes.
-pub(super) fn admits(profile: Profile, footprint: u64, card: &Card, thresholds: &Thresholds) -> bool {
+pub(super) fn admits(profile: Profile, footprint: u64, card: &CardLoad, thresholds: &Thresholds) -> bool {
     let projected = projected(card, footprint);
     let line = overload_line(thresholds);
     let busier_than = |limit: f64| card.utilization.is_some_and(|percent| percent > limit);
@@ -52,7 +52,7 @@ pub(super) fn admits(profile: Profile, footprint: u64, card: &Card, thresholds: 
 /// The highest profile the up rule allows for a model that is not loaded yet, without a hold.
 pub fn highest_admissible(reading: &Reading, plans: &LayerPlan, thresholds: &Thresholds) -> Profile {
     let Some(vram_percent) = reading.vram_percent() else { return Profile::CpuFallback };
-    let card = Card {
+    let card = CardLoad {
         total: reading.vram_total,
         vram_percent: f64::from(vram_percent),
         external: reading.vram_used,

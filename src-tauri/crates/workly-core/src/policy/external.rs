@@ -56,9 +56,9 @@ struct Doubt {
     correction_before: f64,
 }
 
-/// How a doubt was settled.
+/// Whom an overload is put down to once the doubt is settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Blame {
     /// The plan was too big.
     Own,
     /// Others had grown.
@@ -143,7 +143,7 @@ impl External {
     }
 
     /// Takes in a reading made while nothing moves. `active`: the plan on the GPU, none on the CPU.
-    pub(super) fn update(&mut self, reading: &Reading, active: Option<ProfilePlan>, now: u64) -> Option<Verdict> {
+    pub(super) fn update(&mut self, reading: &Reading, active: Option<ProfilePlan>, now: u64) -> Option<Blame> {
         let own = match active {
             None => 0,
             Some(plan) => self.own(reading, plan, now),
@@ -219,16 +219,16 @@ impl External {
         self.doubt.is_some()
     }
 
-    fn settle(&mut self, doubt: &Doubt, external: u64, total: u64) -> Verdict {
+    fn settle(&mut self, doubt: &Doubt, external: u64, total: u64) -> Blame {
         if external > doubt.before.high.saturating_add(tolerance(total)) {
             self.correction = doubt.correction_before;
-            return Verdict::Others;
+            return Blame::Others;
         }
         let bytes = doubt.used.saturating_sub(external);
         let bytes = if doubt.full { bytes.max(self.corrected(doubt.plan)) } else { bytes };
         self.learn(bytes, doubt.plan);
         self.failed = Some(Failed { layers: doubt.plan.layers, bytes });
-        Verdict::Own
+        Blame::Own
     }
 }
 

@@ -82,8 +82,6 @@ pub struct Observation {
     pub sight: Sight,
     /// Whether utilization was asked for with this reading; a guard reading of VRAM alone says nothing about it.
     pub utilization_asked: bool,
-    /// Utilization by other processes, percent, where the driver gives it cheaply.
-    pub others_gpu_percent: Option<f32>,
     /// Where the model is; while it moves, where it is going.
     pub profile: Profile,
     /// Whether a GPU worker is loading, leaving, or its memory is still coming back (at most 5 s).

@@ -1,9 +1,9 @@
 //! What the policy remembers between two calls. Small, without heap memory, copied freely.
 
-use super::admission::{Card, EMERGENCY_PERCENT, overload_line, projected};
+use super::admission::{CardLoad, EMERGENCY_PERCENT, overload_line, projected};
 use super::clocks::{Holds, UpClocks};
 use super::decision::{Decision, Numbers, Reason, Switch};
-use super::external::{External, Verdict, is_full};
+use super::external::{Blame, External, is_full};
 use super::observation::{Config, Fault, LayerPlan, Observation, ProfilePlan};
 use super::utilization::Utilization;
 use crate::profile::{Profile, ProfileChoice};
@@ -165,9 +165,9 @@ impl PolicyState {
         }
         self.utilization.update(reading, observation, now);
         let active = observation.profile.uses_gpu().then_some(observation.active);
-        let verdict = self.external.update(reading, active, now);
+        let blame = self.external.update(reading, active, now);
         let Some(fall) = self.fall.take() else { return };
-        if fall.doubted && verdict == Some(Verdict::Own) {
+        if fall.doubted && blame == Some(Blame::Own) {
             return;
         }
         let card = self.card(reading);
@@ -197,8 +197,8 @@ impl PolicyState {
     }
 
     /// The card as the up rule sees it, while external VRAM is known.
-    pub(super) fn card(&self, reading: &Reading) -> Option<Card> {
-        Some(Card {
+    pub(super) fn card(&self, reading: &Reading) -> Option<CardLoad> {
+        Some(CardLoad {
             total: reading.vram_total,
             vram_percent: f64::from(reading.vram_percent()?),
             external: self.external.bytes()?,
@@ -207,7 +207,13 @@ impl PolicyState {
     }
 
     /// The next profile below that a fault leaves open: one with fewer layers that the card still has room for.
-    pub(super) fn below(&self, active: ProfilePlan, plans: &LayerPlan, card: Option<Card>, config: &Config) -> Profile {
+    pub(super) fn below(
+        &self,
+        active: ProfilePlan,
+        plans: &LayerPlan,
+        card: Option<CardLoad>,
+        config: &Config,
+    ) -> Profile {
         let fits = card.is_none_or(|card| {
             projected(&card, self.external.corrected(plans.balanced)) <= overload_line(&config.thresholds)
         });

@@ -1,9 +1,9 @@
 //! External utilization: how busy others keep the GPU, percent.
 //!
 //! Drivers average, so a reading speaks of others alone only from 1.5 s after Workly's last computation on the GPU.
-//! While Workly generates there, the per-process figure counts where the driver gives one, else the last idle value.
-//! A game that starts during an answer shows in neither, but it shows in the speed: an answer that falls below half of
-//! its usual speed for 3 s means contention, and external utilization is taken as 100 until the next idle reading.
+//! While Workly generates there, the last idle value counts. A game that starts during an answer does not show in it, but
+//! it shows in the speed: an answer that falls below half of its usual speed for 3 s means contention, and external
+//! utilization is taken as 100 until the next idle reading.
 
 use super::observation::{Observation, Speed};
 use crate::reading::Reading;
@@ -59,9 +59,6 @@ impl Utilization {
                 self.contention = false;
             }
             return;
-        }
-        if let Some(percent) = observation.others_gpu_percent.filter(|percent| percent.is_finite()) {
-            self.others = Some(f64::from(percent.clamp(0.0, 100.0)));
         }
         let collapsed = observation.speed.is_some_and(|speed| self.usual.collapsed(observation.active.layers, speed));
         if !collapsed {
@@ -135,7 +132,6 @@ mod tests {
         Observation {
             sight: Sight::Stale,
             utilization_asked: true,
-            others_gpu_percent: None,
             profile: Profile::Performance,
             moving: false,
             active: ProfilePlan { layers: 32, footprint: 1 },
@@ -155,14 +151,6 @@ mod tests {
         assert_eq!(utilization.percent(), Some(7.0));
         utilization.update(&reading(Some(12.0)), &observation(Some(10_000), None), 11_500);
         assert_eq!(utilization.percent(), Some(12.0), "idle from 1.5 s after the last computation");
-    }
-
-    #[test]
-    fn a_per_process_figure_speaks_while_we_generate() {
-        let mut utilization = Utilization::new(Some(7.0));
-        let seen = Observation { others_gpu_percent: Some(88.0), ..observation(Some(1000), None) };
-        utilization.update(&reading(Some(99.0)), &seen, 1000);
-        assert_eq!(utilization.percent(), Some(88.0));
     }
 
     #[test]

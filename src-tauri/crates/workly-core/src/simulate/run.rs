@@ -156,7 +156,6 @@ fn observation(
     Observation {
         sight: Sight::Fresh(reading),
         utilization_asked: true,
-        others_gpu_percent: None,
         profile,
         moving: false,
         active: plans.of(profile),

@@ -4,7 +4,7 @@ use crate::world::{Card, MIB, World, plans};
 use proptest::prelude::*;
 use workly_core::policy::{
     BASE_HOLD_MS, CONFIRM_MS, Config, Decision, Fault, LayerPlan, Observation, Override, OverrideKind, PolicyState,
-    ProfilePlan, Sight, Speed, classify, decide, start,
+    ProfilePlan, Reason, Sight, Speed, classify, decide, start,
 };
 use workly_core::profile::{Profile, ProfileChoice};
 use workly_core::reading::Reading;
@@ -208,7 +208,6 @@ fn any_observation() -> impl Strategy<Value = Observation> {
             Observation {
                 sight,
                 utilization_asked,
-                others_gpu_percent: speed.map(|speed| speed.tokens_per_second),
                 profile,
                 moving,
                 active: plans.0,

@@ -142,7 +142,6 @@ impl World {
         Observation {
             sight: if self.gone { Sight::Gone } else { Sight::Fresh(reading) },
             utilization_asked: full,
-            others_gpu_percent: None,
             profile: self.profile,
             moving: self.under_way.is_some(),
             active: self.active,

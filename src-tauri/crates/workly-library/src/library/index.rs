@@ -53,6 +53,7 @@ pub(super) struct Wishes {
     folders: Vec<PathBuf>,
     other_apps: bool,
     context: ContextSize,
+    kv_type: KvType,
     limits: Limits,
     /// The file of the model that answers, or will.
     chosen: Option<PathBuf>,
@@ -64,6 +65,7 @@ impl Wishes {
             folders: settings.library.folders.iter().map(PathBuf::from).collect(),
             other_apps: settings.library.other_apps,
             context: ContextSize::UpTo(settings.ai.context_tokens),
+            kv_type: settings.ai.kv_type,
             limits: Limits {
                 thresholds: settings.gpu_monitoring.thresholds,
                 balanced_gpu_layers: settings.ai.balanced_gpu_layers,
@@ -256,7 +258,7 @@ impl Index {
     }
 
     fn fit(&self, readout: &Readout, learned: &Learned, memory_available: Option<u64>) -> ModelFit {
-        let (context, kv_type) = (self.wishes.context, KvType::default());
+        let (context, kv_type) = (self.wishes.context, self.wishes.kv_type);
         let card = self.card.as_ref();
         let of_card = card.map(|card| OnCard { name: &card.name, pci_address: card.pci_address.as_deref() });
         let known = readout.file.as_ref().map(|file| learned.of_model(file, context, kv_type, of_card));

@@ -182,9 +182,10 @@ pub fn remove_folder(settings: &mut Settings, folder: &str) {
 pub fn warn_before_load(
     path: &Path,
     context: workly_core::model::ContextSize,
+    kv_type: workly_core::model::KvType,
     gpu_layers: u32,
 ) -> Option<workly_core::why::Notice> {
     let shape = inspect(path).ok()?.shape;
-    let needed = shape.memory(context, workly_core::model::KvType::default(), gpu_layers);
+    let needed = shape.memory(context, kv_type, gpu_layers);
     workly_core::fit::memory_warning(needed, crate::memory::memory_to_be_had())
 }

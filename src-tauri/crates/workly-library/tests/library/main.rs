@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use progress::in_time;
 use tempfile::TempDir;
 use workly_core::fit::FitVerdict;
-use workly_core::model::ContextSize;
+use workly_core::model::{ContextSize, KvType};
 use workly_core::problem::ProblemCode;
 use workly_core::settings::Settings;
 use workly_core::why::Notice;
@@ -200,6 +200,17 @@ fn fits_follow_the_card() {
 }
 
 #[test]
+fn fits_follow_the_number_type_of_the_cache() {
+    let mut machine = Machine::new();
+    put(&machine.own("m.gguf"), &tiny(1));
+    let [f16, q8_0, q4_0] = [KvType::F16, KvType::Q8_0, KvType::Q4_0].map(|kv_type| {
+        machine.settings.ai.kv_type = kv_type;
+        named(&machine.look(), "m").fit.as_ref().unwrap().memory_bytes
+    });
+    assert!(f16 > q8_0 && q8_0 > q4_0, "{f16} {q8_0} {q4_0}");
+}
+
+#[test]
 fn a_model_that_will_not_fit_in_ram_is_too_large_and_its_load_is_warned_of() {
     let machine = Machine::new();
     // A tebibyte of weights, none of which takes room on the disk.
@@ -209,7 +220,9 @@ fn a_model_that_will_not_fit_in_ram_is_too_large_and_its_load_is_warned_of() {
     let snapshot = machine.look();
     assert_eq!(named(&snapshot, "huge").fit.as_ref().unwrap().verdict, FitVerdict::TooLarge);
     assert_eq!(named(&snapshot, "tiny").fit.as_ref().unwrap().verdict, FitVerdict::CpuOnly);
-    let warning = |name: &str, layers| library::warn_before_load(&machine.own(name), ContextSize::default(), layers);
+    let warning = |name: &str, layers| {
+        library::warn_before_load(&machine.own(name), ContextSize::default(), KvType::default(), layers)
+    };
     assert!(
         matches!(warning("huge.gguf", 0), Some(Notice::LowMemory { needed_bytes, .. }) if needed_bytes > 1 << 40),
         "{:?}",

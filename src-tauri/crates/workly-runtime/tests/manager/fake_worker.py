@@ -183,7 +183,8 @@ def done(answer, stop):
 def serve(id, command):
     kind = command["type"]
     if kind == "load":
-        log("load", "gpu" if command["gpu_layers"] else "cpu", command["gpu_layers"], os.path.basename(command["path"]))
+        place = "gpu" if command["gpu_layers"] else "cpu"
+        log("load", place, command["gpu_layers"], os.path.basename(command["path"]), command["kv_type"])
         time.sleep(behaviour("load_s", 0))
         refusal = behaviour("refuses", None)
         if refusal:
@@ -193,6 +194,7 @@ def serve(id, command):
                 file.write(str(command["gpu_layers"] * 40 * MIB))
         return model(command)
     if kind == "footprint":
+        log("footprint", command["kv_type"])
         return footprints()
     if kind == "generate":
         answer = {

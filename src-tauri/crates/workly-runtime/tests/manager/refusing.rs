@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use workly_core::device::DeviceWish;
+use workly_core::model::KvType;
 use workly_core::profile::{Profile, ProfileChoice};
 use workly_core::settings::Standby;
 use workly_runtime::manager::{ModelSettings, Patience};
@@ -77,6 +78,28 @@ async fn another_model_waits_for_the_memory_of_the_one_before_it() {
         })
         .await;
     assert_eq!(layers(&stage), Some(10), "its own memory was taken for somebody else's: {:?}", stage.log());
+    stage.manager.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cache_of_another_number_type_waits_for_the_answer_and_then_the_model_is_loaded_anew() {
+    let stage = Stage::set(json!({}));
+    stage.manager.load().await.unwrap();
+    let (mut stream, mut heard) = (stage.ask(10_000), Heard::default());
+    hear_to(&mut stream, &mut heard, 5).await;
+    stage.manager.configure(ModelSettings {
+        kv_type: KvType::Q8_0,
+        profile: ProfileChoice::Fixed(Profile::Performance),
+        standby: Standby::Off,
+        ..ModelSettings::new(stage.path("m.gguf"))
+    });
+    hear_to(&mut stream, &mut heard, 10).await;
+    assert_eq!(stage.count("load "), 1, "the answer is finished in the cache it has: {:?}", stage.log());
+    stream.stop();
+    hear_out(stream, heard).await.assert_stopped();
+    stage.until_logged("load gpu 10 m.gguf q8_0", 1).await;
+    assert!(stage.count("footprint q8_0") > 0, "it was planned for the cache of before: {:?}", stage.log());
+    stage.is_ready().await;
     stage.manager.shut_down().await;
 }
 

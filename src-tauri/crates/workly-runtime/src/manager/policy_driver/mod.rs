@@ -210,7 +210,6 @@ impl PolicyDriver {
         let observation = Observation {
             sight: self.sight,
             utilization_asked: full,
-            others_gpu_percent: None,
             profile,
             moving,
             active,

@@ -1,6 +1,5 @@
 //! Calibration: what the manager learns of the model it runs, for the next time.
 
-use workly_core::model::KvType;
 use workly_core::profile::Profile;
 use workly_library::experience::{Key, Known};
 use workly_wire::answer::AnswerStats;
@@ -36,8 +35,8 @@ impl Task {
         }
         // On the CPU it holds whatever card there is.
         let (store, settings) = (self.context.experience.clone(), &self.context.settings);
-        let (path, context) = (settings.path.clone(), settings.context);
-        self.remembering.spawn_blocking(move || match Key::on_cpu(&path, context, KvType::default()) {
+        let (path, context, kv_type) = (settings.path.clone(), settings.context, settings.kv_type);
+        self.remembering.spawn_blocking(move || match Key::on_cpu(&path, context, kv_type) {
             Ok(key) => store.change(&key, |known| known.wrote(profile, speed)),
             Err(error) => tracing::warn!(%error, "the speed is not remembered"),
         });

@@ -6,7 +6,6 @@ use std::path::Path;
 
 use workly_core::device::{Device, choose_gpu};
 use workly_core::layer_plan::{FootprintTable, Limits, Room, solve};
-use workly_core::model::KvType;
 use workly_core::policy::{LayerPlan, ProfilePlan};
 use workly_core::problem::{Problem, ProblemCode};
 use workly_core::profile::ProfileChoice;
@@ -165,7 +164,7 @@ pub(crate) async fn with_worker(
         path: settings.path.clone(),
         device: device.name.clone(),
         context: settings.context,
-        kv_type: KvType::default(),
+        kv_type: settings.kv_type,
     };
     let (store, asked, described) = (experience.clone(), request.clone(), device.clone());
     let look = move || {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use workly_core::model::{KvType, ModelInfo};
+use workly_core::model::ModelInfo;
 use workly_core::policy::{self, OverrideKind, ProfilePlan};
 use workly_core::problem::{Problem, ProblemCode};
 use workly_core::profile::{Profile, ProfileChoice};
@@ -208,8 +208,8 @@ impl WorkerContext {
 
     /// Warns of a load that will not fit in RAM, while it is under way; it is the user's machine, so it is not refused.
     async fn warn_of_memory(&self, gpu_layers: u32) -> Option<Notice> {
-        let (path, context) = (self.settings.path.clone(), self.settings.context);
-        let look = move || library::warn_before_load(&path, context, gpu_layers);
+        let settings = self.settings.clone();
+        let look = move || library::warn_before_load(&settings.path, settings.context, settings.kv_type, gpu_layers);
         let warning = tokio::task::spawn_blocking(look).await.ok().flatten();
         self.progress.send_modify(|progress| progress.warning.clone_from(&warning));
         warning
@@ -308,7 +308,7 @@ impl WorkerContext {
             device,
             context: self.settings.context,
             threads,
-            kv_type: KvType::default(),
+            kv_type: self.settings.kv_type,
         };
         let mut call = worker.call(Command::Load(request));
         loop {

@@ -4,6 +4,7 @@
 //! measurements come in as arguments, effects happen in the crates above.
 
 pub mod chat;
+pub mod context_fit;
 pub mod crash_budget;
 pub mod device;
 pub mod fit;

@@ -1,6 +1,6 @@
 //! A stop and a handover, said to a real worker at every stage of an answer.
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that hears something else has failed")]
+#![expect(clippy::panic, reason = "a test that hears something else has failed")]
 
 mod support;
 

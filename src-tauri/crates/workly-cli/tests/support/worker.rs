@@ -1,5 +1,4 @@
 //! A worker process, spoken to in frames.
-#![expect(dead_code, reason = "each test program uses its own part")]
 #![expect(clippy::panic, reason = "a test that hears something else has failed")]
 
 use std::path::Path;

@@ -70,7 +70,7 @@ fn begun(worker: &mut Worker, request: &GenerateRequest, folder: &Path) -> (Unfi
 
 #[test]
 fn a_cancel_is_heard_while_a_conversation_is_fitted() {
-    let mut worker = Worker::with_model(2);
+    let mut worker = Worker::with_model(1);
     // Some seconds of counting.
     worker.tell(2, Command::Generate(question(&"rivers and mountains ".repeat(600_000), 10)));
     let mut first = None;
@@ -97,7 +97,7 @@ fn a_cancel_is_heard_while_a_conversation_is_fitted() {
 #[test]
 fn a_cancel_that_comes_before_a_request_has_begun_ends_it_without_a_token() {
     let folder = tempfile::tempdir().unwrap();
-    let mut worker = Worker::with_model(2);
+    let mut worker = Worker::with_model(1);
     let (answer, state) = begun(&mut worker, &question("Tell a story.", 200), folder.path());
     let resume = ResumeRequest { request: question("Tell a story.", 200), answer: answer.clone(), state: Some(state) };
     worker.tell(2, Command::Generate(question("Tell a story.", 1_000)));
@@ -119,7 +119,7 @@ fn a_cancel_that_comes_before_a_request_has_begun_ends_it_without_a_token() {
 #[test]
 fn a_handover_that_comes_before_a_request_has_begun_hands_over_its_prompt() {
     let folder = tempfile::tempdir().unwrap();
-    let mut workers = [Worker::with_model(2), Worker::with_model(2)];
+    let mut workers = [Worker::with_model(1), Worker::with_model(1)];
     let request = question("Tell a story of a lighthouse.", 30);
     workers[1].tell(2, Command::Generate(request.clone()));
     let (undisturbed, _) = listen(&mut workers[1], 2);
@@ -142,10 +142,10 @@ fn a_handover_that_comes_before_a_request_has_begun_hands_over_its_prompt() {
 #[test]
 fn a_cancel_is_heard_while_the_history_of_an_answer_is_computed_anew() {
     let folder = tempfile::tempdir().unwrap();
-    let mut worker = Worker::with_model(2);
+    let mut worker = Worker::with_model(1);
     let request = long_question();
     let (answer, _) = begun(&mut worker, &request, folder.path());
-    let mut anew = Worker::with_model(2);
+    let mut anew = Worker::with_model(1);
     anew.tell(2, Command::Resume(ResumeRequest { request, answer: answer.clone(), state: None }));
     // It has begun, and has far to go.
     while !matches!(anew.hear().reply, Reply::Heartbeat { .. }) {}
@@ -157,7 +157,7 @@ fn a_cancel_is_heard_while_the_history_of_an_answer_is_computed_anew() {
 #[test]
 fn a_cancel_is_heard_once_a_state_is_taken_over() {
     let folder = tempfile::tempdir().unwrap();
-    let mut workers = [Worker::with_model(2), Worker::with_model(2)];
+    let mut workers = [Worker::with_model(1), Worker::with_model(1)];
     let request = question("Tell a story.", 800);
     let (answer, state) = begun(&mut workers[0], &request, folder.path());
     workers[1].tell(2, Command::Resume(ResumeRequest { request, answer: answer.clone(), state: Some(state) }));
@@ -169,7 +169,7 @@ fn a_cancel_is_heard_once_a_state_is_taken_over() {
 #[test]
 fn a_stop_while_the_state_is_saved_ends_the_answer() {
     let folder = tempfile::tempdir().unwrap();
-    let mut worker = Worker::with_context(2, 4_096);
+    let mut worker = Worker::with_context(1, 4_096);
     let request = question(&"tell me about rivers and mountains ".repeat(400), 4_000);
     // The worker is held as soon as the file is there, which is in the middle of saving it; or too late, and then it is
     // tried again.
@@ -197,7 +197,7 @@ fn a_stop_while_the_state_is_saved_ends_the_answer() {
 #[test]
 fn after_a_handover_while_the_prompt_is_read_its_figures_and_its_progress_go_on() {
     let folder = tempfile::tempdir().unwrap();
-    let mut workers = [Worker::with_model(2), Worker::with_model(2)];
+    let mut workers = [Worker::with_model(1), Worker::with_model(1)];
     let request = long_question();
     workers[0].tell(2, Command::Generate(request.clone()));
     let total = loop {
@@ -228,7 +228,7 @@ fn after_a_handover_while_the_prompt_is_read_its_figures_and_its_progress_go_on(
 
 #[test]
 fn a_cancel_that_comes_too_late_means_nothing_to_what_follows() {
-    let mut worker = Worker::with_model(2);
+    let mut worker = Worker::with_model(1);
     for id in 2..6 {
         worker.tell(id, Command::Generate(question("Hi", 3)));
         assert!(matches!(worker.last(id), Reply::Done(Generated { stop: StopReason::Length, .. })));

@@ -33,7 +33,7 @@ fn question(text: &str, max_tokens: u32) -> GenerateRequest {
 #[test]
 fn a_conversation_goes_from_worker_to_worker_through_memory_without_a_name() {
     let (memory, path) = memory();
-    let mut workers = [Worker::with_model(2), Worker::with_model(2)];
+    let mut workers = [Worker::with_model(1), Worker::with_model(1)];
     workers[0].tell(2, Command::Generate(question("Tell a story of a lighthouse.", 40)));
     workers[0].last(2);
     workers[0].tell(3, Command::Save { state: path.clone() });
@@ -46,7 +46,7 @@ fn a_conversation_goes_from_worker_to_worker_through_memory_without_a_name() {
 #[test]
 fn an_answer_goes_on_token_for_token_and_a_second_state_takes_the_place_of_the_first() {
     let (memory, path) = memory();
-    let mut workers = [Worker::with_model(2), Worker::with_model(2)];
+    let mut workers = [Worker::with_model(1), Worker::with_model(1)];
     let request = question("Tell a story of a lighthouse.", 60);
     let told = |worker: &mut Worker, id: u64, told: &mut Vec<i32>, hand_over_at: usize| {
         loop {

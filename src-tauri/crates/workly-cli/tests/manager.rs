@@ -150,6 +150,7 @@ async fn what_two_workers_wrote_is_one_sequence_that_a_third_accepts() {
             history: prompt.iter().chain(&ids[..end]).copied().collect(),
             prompt_tokens: prompt.len() as u32,
             cached_prompt_tokens: 0,
+            dropped_turns: 0,
             tokens: end as u32,
             seconds: 0.0,
             text: workly_core::text::AnswerText::new(Vec::new()),

@@ -4,6 +4,7 @@
 mod support;
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command as Process, Stdio};
 
 use serde_json::json;
@@ -14,6 +15,7 @@ use workly_core::problem::ProblemCode;
 use workly_core::sampling::Sampling;
 use workly_engine::frame;
 use workly_engine::protocol::{Command, Envelope, GenerateRequest, Reply};
+use workly_gguf::{TensorType, Writer};
 
 fn generate(stop_strings: &[&str], max_tokens: u32) -> Command {
     Command::Generate(GenerateRequest {
@@ -115,7 +117,7 @@ fn a_stop_string_ends_the_answer_and_never_shows() {
 }
 
 #[test]
-fn without_a_model_an_answer_is_refused_and_an_unloaded_model_is_gone() {
+fn without_a_model_an_answer_is_refused_and_a_model_goes_before_the_next_is_loaded() {
     let mut worker = Worker::start();
     let refused = |worker: &mut Worker, id| {
         worker.tell(id, generate(&[], 1));
@@ -124,9 +126,42 @@ fn without_a_model_an_answer_is_refused_and_an_unloaded_model_is_gone() {
     assert!(refused(&mut worker, 1));
     worker.tell(2, load(&support::model(), 2));
     assert!(matches!(worker.last(2), Reply::Loaded(_)));
-    worker.tell(3, Command::Unload);
-    assert_eq!(worker.last(3), Reply::Unloaded);
+    worker.tell(3, load(Path::new("/nowhere/m.gguf"), 2));
+    assert!(matches!(worker.last(3), Reply::Failed(problem) if problem.code == ProblemCode::ModelMissing));
     assert!(refused(&mut worker, 4));
+}
+
+#[test]
+fn a_file_that_llama_cpp_would_die_of_is_refused_and_the_worker_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe.gguf");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+    let deep = folder.path().join("deep.gguf");
+    let f32 = TensorType::all().find(|kind| kind.name() == "F32").unwrap();
+    let writer = Writer::new("llama").number("llama.block_count", 513).tensor("token_embd.weight", &[8, 4], f32);
+    writer.write(&deep).unwrap();
+
+    let mut worker = Worker::start();
+    for (id, path, code, words) in [
+        (1, pipe, ProblemCode::NotGguf, "is a pipe or a device"),
+        (2, deep, ProblemCode::ModelDamaged, "it says that it has 513 layers"),
+    ] {
+        worker.tell(id, load(&path, 2));
+        let reply = worker.last(id);
+        assert!(matches!(&reply, Reply::Failed(problem) if problem.code == code), "{reply:?}");
+        assert!(matches!(&reply, Reply::Failed(problem) if problem.message.contains(words)), "{reply:?}");
+    }
+    worker.tell(3, load(&support::model(), 2));
+    assert!(matches!(worker.last(3), Reply::Loaded(_)));
+}
+
+#[test]
+fn a_worker_leaves_no_picture_of_its_memory_behind() {
+    let worker = Worker::start();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", worker.process_id())).unwrap();
+    let core: Vec<&str> =
+        limits.lines().find(|line| line.starts_with("Max core file size")).unwrap().split_whitespace().collect();
+    assert_eq!(core[4..6], ["0", "0"], "{limits}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
-//! Conversations as models read them: turns, the model's own chat template, and what to leave out when room is short.
+//! Conversations as models read them: messages and the model's own chat template.
 //!
-//! Not the stored conversation with its titles and branches: that is the runtime's.
+//! Not the stored conversation with its titles and branches: that is the runtime's. What is left out when room is short
+//! is `context_fit`'s.
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, ErrorKind, Value, context};
@@ -121,66 +122,9 @@ fn without_system(messages: &[Message]) -> Option<Vec<Message>> {
     Some(std::iter::once(first).chain(rest.iter().cloned()).collect())
 }
 
-/// A conversation cut to fit the context.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fitted<P> {
-    /// What `measure` made of the messages that remain.
-    pub prompt: P,
-    /// How many of the oldest turns were left out; a turn is a user message with its answer.
-    pub dropped_turns: u32,
-}
-
-/// Leaves out the oldest turns, never the system prompt nor the last user message, until the prompt fits.
-///
-/// `measure` renders and tokenizes messages and tells the number of tokens. `limit` is the number of tokens the prompt
-/// may take. Where even the last turn alone is over the limit, it is returned all the same: the caller decides.
-///
-/// # Errors
-///
-/// Those of `measure`.
-pub fn fit<P, E>(
-    messages: &[Message],
-    limit: usize,
-    mut measure: impl FnMut(&[Message]) -> Result<(P, usize), E>,
-) -> Result<Fitted<P>, E> {
-    let system = messages.iter().take_while(|message| message.role == Role::System).count();
-    let (head, turns) = messages.split_at(system);
-    let starts: Vec<usize> = turns
-        .iter()
-        .enumerate()
-        .filter(|(index, message)| *index == 0 || message.role == Role::User)
-        .map(|(index, _)| index)
-        .collect();
-    let mut kept = messages.to_vec();
-    let mut dropped = 0;
-    loop {
-        let (prompt, tokens) = measure(&kept)?;
-        if tokens <= limit || dropped + 1 >= starts.len() {
-            return Ok(Fitted { prompt, dropped_turns: dropped as u32 });
-        }
-        dropped += 1;
-        kept = head.iter().chain(&turns[starts[dropped]..]).cloned().collect();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn conversation(turns: usize) -> Vec<Message> {
-        let mut messages = vec![Message::new(Role::System, "sys")];
-        for turn in 0..turns {
-            messages.push(Message::new(Role::User, format!("question {turn}")));
-            messages.push(Message::new(Role::Assistant, format!("answer {turn}")));
-        }
-        messages.push(Message::new(Role::User, "last"));
-        messages
-    }
-
-    #[expect(clippy::unnecessary_wraps, reason = "the shape of a measure")]
-    fn count_messages(messages: &[Message]) -> Result<(Vec<Message>, usize), std::convert::Infallible> {
-        Ok((messages.to_vec(), messages.len()))
-    }
 
     #[test]
     fn the_fallback_template_is_chatml() {
@@ -212,25 +156,5 @@ mod tests {
     #[test]
     fn a_template_that_does_not_parse_says_so() {
         assert!(ChatTemplate::parse("{% for %}", "", "").is_err());
-    }
-
-    #[test]
-    fn the_oldest_turns_go_first_and_the_system_prompt_never() {
-        let fitted = fit(&conversation(3), 5, count_messages).unwrap();
-        assert_eq!(fitted.dropped_turns, 2);
-        let texts: Vec<_> = fitted.prompt.iter().map(|message| message.content.as_str()).collect();
-        assert_eq!(texts, ["sys", "question 2", "answer 2", "last"]);
-    }
-
-    #[test]
-    fn nothing_is_left_out_of_a_conversation_that_fits() {
-        assert_eq!(fit(&conversation(3), 100, count_messages).unwrap().dropped_turns, 0);
-    }
-
-    #[test]
-    fn the_last_question_stays_even_when_it_is_too_long() {
-        let fitted = fit(&conversation(3), 0, count_messages).unwrap();
-        assert_eq!(fitted.dropped_turns, 3);
-        assert_eq!(fitted.prompt.len(), 2);
     }
 }

@@ -57,7 +57,6 @@ enum Kind {
     Resume,
     Save,
     Restore,
-    Unload,
     Ping,
     /// Nothing is said to it but that it failed.
     Aside,
@@ -74,7 +73,6 @@ impl Expected {
             Command::Resume(resume) => (Kind::Resume, next_of(&resume.answer)),
             Command::Save { .. } => (Kind::Save, 0),
             Command::Restore { .. } => (Kind::Restore, 0),
-            Command::Unload => (Kind::Unload, 0),
             Command::Ping => (Kind::Ping, 0),
             Command::HandOver { .. } | Command::Cancel { .. } => (Kind::Aside, 0),
         };
@@ -90,7 +88,6 @@ impl Expected {
         let is_answer = matches!(self.kind, Kind::Generate | Kind::Resume);
         match (self.kind, reply) {
             (_, Reply::Failed(_))
-            | (Kind::Unload, Reply::Unloaded)
             | (Kind::Ping, Reply::Pong)
             | (Kind::Inspect, Reply::Inspected(_)) => Ok(()),
             (Kind::Devices, Reply::Devices { devices }) => possible(are_devices(devices), "devices"),

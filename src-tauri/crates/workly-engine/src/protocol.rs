@@ -83,8 +83,6 @@ pub enum Command {
         /// Id of the request to stop.
         request: u64,
     },
-    /// Give the model's memory back.
-    Unload,
     /// Answer at once.
     Ping,
 }
@@ -162,6 +160,8 @@ pub struct UnfinishedAnswer {
     pub prompt_tokens: u32,
     /// Prompt tokens that the first worker still had in its KV cache.
     pub cached_prompt_tokens: u32,
+    /// Oldest turns left out of the prompt for lack of room.
+    pub dropped_turns: u32,
     /// Tokens written so far.
     pub tokens: u32,
     /// Seconds of writing so far, without the time between workers.
@@ -224,8 +224,6 @@ pub enum Reply {
     Footprints(FootprintTable),
     /// What llama.cpp reads in the header.
     Inspected(ModelReading),
-    /// The model is gone.
-    Unloaded,
     /// The prompt as the model sees it, before it is read: with it, an answer can go on without its worker.
     PromptTokens {
         /// Token ids, in order.
@@ -291,7 +289,6 @@ impl Reply {
             | Self::Loaded(_)
             | Self::Footprints(_)
             | Self::Inspected(_)
-            | Self::Unloaded
             | Self::Done(_)
             | Self::HandedOver { .. }
             | Self::Saved { .. }

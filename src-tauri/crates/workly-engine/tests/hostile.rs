@@ -13,7 +13,7 @@ use tempfile::NamedTempFile;
 use workly_core::chat::{Message, Role};
 use workly_core::problem::ProblemCode;
 use workly_core::sampling::Sampling;
-use workly_core::wire::StopReason;
+use workly_core::answer::StopReason;
 use workly_engine::end::EndKind;
 use workly_engine::frame;
 use workly_engine::protocol::{Command, Envelope, GenerateRequest, Generated, OWN_ID, Reply};

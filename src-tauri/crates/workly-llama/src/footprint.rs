@@ -16,7 +16,8 @@ use workly_engine::protocol::FootprintRequest;
 use crate::dry_log::{self, DryLog};
 use crate::gguf::{self, Tensor};
 use crate::llama_log;
-use crate::load::{check_file, context_params, explain_log, find_gpu, model_params, refused_cache_type};
+use crate::load::{context_params, find_gpu, model_params, refused_cache_type};
+use crate::model_file::{check_file, explain_log};
 use crate::outbox::Outbox;
 use crate::target::Target;
 

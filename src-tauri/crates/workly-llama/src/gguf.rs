@@ -4,6 +4,7 @@ use std::ffi::{CStr, CString};
 use std::path::{Path, PathBuf};
 
 use llama_cpp_sys_2::{ggml_context, gguf_context, gguf_init_params};
+use workly_gguf::{part_of_name, part_path};
 
 use crate::target::Target;
 
@@ -25,18 +26,11 @@ pub(crate) fn tensors(path: &Path, target: Target) -> Option<Vec<Tensor>> {
     Some(all)
 }
 
-/// The parts of a model: `name-00001-of-00003.gguf` has three.
+/// The files of a model: `name-00001-of-00003.gguf` has three.
 fn parts(path: &Path) -> Vec<PathBuf> {
-    let whole = || vec![path.to_path_buf()];
-    let Some(stem) = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".gguf")) else {
-        return whole();
-    };
-    let Some((numbered, count)) = stem.rsplit_once("-of-") else { return whole() };
-    match (numbered.strip_suffix("-00001"), count.parse::<u32>()) {
-        (Some(name), Ok(parts)) if count.len() == 5 && parts > 0 => {
-            (1..=parts).map(|part| path.with_file_name(format!("{name}-{part:05}-of-{count}.gguf"))).collect()
-        }
-        _ => whole(),
+    match part_of_name(path) {
+        Some((1, count)) => (1..=count).filter_map(|number| part_path(path, number)).collect(),
+        _ => vec![path.to_path_buf()],
     }
 }
 

@@ -1,9 +1,7 @@
 //! What the worker is told: a thread reads it, so that a cancel is heard while something else runs.
 
-use std::collections::HashMap;
 use std::io::{self, Read};
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::mpsc;
 use std::thread;
 
 use serde_json::Value;
@@ -12,51 +10,15 @@ use workly_engine::frame;
 use workly_engine::protocol::{Command, Reply, Request};
 
 use crate::devices;
+use crate::interruptions::{Interruption, Interruptions};
 use crate::outbox::Outbox;
-use crate::worker::leave;
+use crate::process::leave;
 
 /// The commands still to be done, and which of them were cancelled.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     requests: mpsc::Receiver<Request>,
     interruptions: Interruptions,
-}
-
-/// What was said about requests while they were at work, or still waiting.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Interruptions(Arc<Mutex<HashMap<u64, Interruption>>>);
-
-/// How a request is to end early.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Interruption {
-    /// It is no longer wanted.
-    Cancel,
-    /// Another worker goes on with it; the KV cache goes into this file.
-    HandOver(PathBuf),
-}
-
-impl Interruptions {
-    /// What was said about a request. A cancel counts more than a handover.
-    pub(crate) fn of(&self, id: u64) -> Option<Interruption> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
-    }
-
-    pub(crate) fn is_cancelled(&self, id: u64) -> bool {
-        self.of(id) == Some(Interruption::Cancel)
-    }
-
-    /// The request is over; what was said about it means nothing any more.
-    pub(crate) fn forget(&self, id: u64) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-    }
-
-    fn note(&self, id: u64, interruption: Interruption) {
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match interruption {
-            Interruption::Cancel => drop(noted.insert(id, interruption)),
-            Interruption::HandOver(_) => drop(noted.entry(id).or_insert(interruption)),
-        }
-    }
 }
 
 impl Inbox {
@@ -98,6 +60,7 @@ fn read(mut pipe: impl Read, requests: &mpsc::Sender<Request>, interruptions: &I
             Ok(Request { id, command: Command::Ping }) => outbox.say(id, Reply::Pong),
             Ok(Request { id, command: Command::Devices }) => outbox.say(id, Reply::Devices { devices: devices::all() }),
             Ok(request) => {
+                interruptions.opened(request.id);
                 if requests.send(request).is_err() {
                     leave();
                 }

@@ -1,15 +1,18 @@
 //! What llama.cpp reads in a model's header: the file is opened as for a load, but no weight is read.
 
+use std::ffi::CStr;
 use std::path::Path;
 
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::model::LlamaModel;
+use llama_cpp_sys_2::llama_model;
 use workly_core::problem::Problem;
 use workly_engine::protocol::ModelReading;
 
 use crate::gguf;
 use crate::llama_log;
-use crate::load::{check_file, explain_log, model_params};
+use crate::load::model_params;
+use crate::model_file::{check_file, explain_log};
 use crate::target::Target;
 
 /// Reads the header of a model of any architecture that this llama.cpp can run.
@@ -17,11 +20,8 @@ pub(crate) fn read(backend: &LlamaBackend, path: &Path) -> Result<ModelReading, 
     check_file(path)?;
     let params = model_params(0, None)?.with_no_alloc(true);
     llama_log::clear();
-    let (model, log) = llama_log::collect(names_file_type, || {
-        LlamaModel::load_from_file(backend, path, &params)
-            .map_err(|error| explain_log(path, &llama_log::recent(), &error.to_string()))
-    });
-    let model = model?;
+    let model = LlamaModel::load_from_file(backend, path, &params)
+        .map_err(|error| explain_log(path, &llama_log::recent(), &error.to_string()))?;
     let tensors = gguf::tensors(path, Target::of(0)).map_or(0, |tensors| tensors.len());
     Ok(ModelReading {
         architecture: model.meta_val_str("general.architecture").unwrap_or_default(),
@@ -30,19 +30,24 @@ pub(crate) fn read(backend: &LlamaBackend, path: &Path) -> Result<ModelReading, 
         tensors: u32::try_from(tensors).unwrap_or(u32::MAX),
         layers: model.n_layer(),
         trained_context_tokens: model.n_ctx_train(),
-        quantization: short(log.lines().find_map(file_type).unwrap_or_default()),
+        quantization: short(&file_type(&model)),
     })
 }
 
-/// The words before the quantisation in llama.cpp's log; it has a function for it too, which the wrapper does not reach.
-const FILE_TYPE: &str = "print_info: file type";
-
-fn names_file_type(line: &str) -> bool {
-    line.starts_with(FILE_TYPE)
-}
-
-fn file_type(line: &str) -> Option<&str> {
-    line.strip_prefix(FILE_TYPE)?.split_once('=').map(|(_, words)| words.trim())
+/// What llama.cpp calls the quantisation.
+#[expect(unsafe_code, reason = "the wrapper does not expose the file type")]
+fn file_type(model: &LlamaModel) -> String {
+    // SAFETY: `LlamaModel` is declared transparent around the pointer to the model, and the version of its crate is
+    // pinned; the model lives for the call. The name is null or ends in a null byte and lives as long as the process.
+    let name = unsafe {
+        let model = *std::ptr::from_ref(model).cast::<*const llama_model>();
+        let name = llama_cpp_sys_2::llama_ftype_name(llama_cpp_sys_2::llama_model_ftype(model));
+        if name.is_null() {
+            return String::new();
+        }
+        CStr::from_ptr(name)
+    };
+    name.to_string_lossy().into_owned()
 }
 
 /// The short name of a quantisation, as files are called: `Q4_K - Medium` is `Q4_K_M`.
@@ -75,9 +80,7 @@ mod tests {
             ("MXFP4 MoE", "MXFP4"),
             ("(guessed) Q8_0", "Q8_0"),
         ] {
-            let line = format!("print_info: file type   = {words}\n");
-            assert!(names_file_type(&line));
-            assert_eq!(file_type(&line).map(short).as_deref(), Some(name));
+            assert_eq!(short(words), name);
         }
     }
 }

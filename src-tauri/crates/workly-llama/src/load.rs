@@ -1,7 +1,5 @@
-//! Loading a model: every way a file can be wrong ends in a sentence.
+//! Loading a model: its weights, and a context for it.
 
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::num::NonZeroU32;
 use std::path::Path;
 
@@ -19,11 +17,11 @@ use workly_engine::end::mentions_lack_of_memory;
 use workly_engine::fault::FaultPoint;
 use workly_engine::protocol::{LoadRequest, Reply};
 
-use crate::fault;
-use crate::generate::Conversation;
-use crate::inbox::Interruptions;
+use crate::interruptions::Interruptions;
+use crate::model_file::{check_file, explain_log};
 use crate::outbox::Outbox;
-use crate::{devices, llama_log};
+use crate::session::Session;
+use crate::{devices, fault, llama_log};
 
 /// Tokens that llama.cpp computes at once at the most; also the most a prompt chunk may have.
 const BATCH_TOKENS: u32 = 512;
@@ -47,6 +45,7 @@ pub(crate) struct LoadedModel {
 impl Loading<'_> {
     /// Reads the weights.
     pub(crate) fn model(&self, request: &LoadRequest) -> Result<LoadedModel, Problem> {
+        self.check_cancel()?;
         check_file(&request.path)?;
         if fault::strikes(FaultPoint::Load) {
             return Err(Problem::new(ProblemCode::LoadFailed, "The model could not be loaded (a fault asked for)."));
@@ -70,11 +69,12 @@ impl Loading<'_> {
     }
 
     /// Makes room for the context.
-    pub(crate) fn conversation<'model>(
+    pub(crate) fn session<'model>(
         &self,
         loaded: &'model LoadedModel,
         request: &LoadRequest,
-    ) -> Result<Conversation<'model>, Problem> {
+    ) -> Result<Session<'model>, Problem> {
+        self.check_cancel()?;
         let model = &loaded.model;
         let context_tokens = request.context.resolve(model.n_ctx_train());
         check_context_fits(model, request, context_tokens)?;
@@ -111,14 +111,23 @@ impl Loading<'_> {
             gpu_device: loaded.gpu.as_ref().map(|gpu| gpu.description.clone()),
             threads: request.threads.max(1),
         };
-        Conversation::open(model, context, info, chunks)
+        let session = Session::open(model, context, info, chunks)?;
+        self.check_cancel()?;
+        Ok(session)
     }
 
     fn explain(&self, request: &LoadRequest, error: &str) -> Problem {
-        if self.interruptions.is_cancelled(self.id) {
-            return Problem::new(ProblemCode::Cancelled, "Loading was cancelled.");
+        match self.check_cancel() {
+            Err(cancelled) => cancelled,
+            Ok(()) => explain_log(&request.path, &llama_log::recent(), error),
         }
-        explain_log(&request.path, &llama_log::recent(), error)
+    }
+
+    fn check_cancel(&self) -> Result<(), Problem> {
+        if self.interruptions.is_cancelled(self.id) {
+            return Err(Problem::new(ProblemCode::Cancelled, "Loading was cancelled."));
+        }
+        Ok(())
     }
 }
 
@@ -139,7 +148,8 @@ pub(crate) fn context_params(context_tokens: u32, threads: u32, kv_type: KvType)
         KvType::Q8_0 => KvCacheType::Q8_0,
         KvType::Q4_0 => KvCacheType::Q4_0,
     };
-    // Flash attention is fixed on: the KV cache of every worker must have the same layout, or state cannot move.
+    // Flash attention and the whole cache of layers with a sliding window are fixed on: the KV cache of every worker must
+    // have the same layout, or state cannot move; and footprints are estimated for just this.
     LlamaContextParams::default()
         .with_n_ctx(NonZeroU32::new(context_tokens))
         .with_n_batch(BATCH_TOKENS)
@@ -147,6 +157,7 @@ pub(crate) fn context_params(context_tokens: u32, threads: u32, kv_type: KvType)
         .with_n_threads(threads)
         .with_n_threads_batch(threads)
         .with_flash_attention_policy(LLAMA_FLASH_ATTN_TYPE_ENABLED)
+        .with_swa_full(true)
         .with_type_k(kv_type)
         .with_type_v(kv_type)
 }
@@ -165,87 +176,12 @@ fn name(path: &Path) -> String {
     path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// Finds what is wrong with a file without llama.cpp's help.
-pub(crate) fn check_file(path: &Path) -> Result<(), Problem> {
-    let shown = path.display();
-    let unreadable = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => Problem::new(
-            ProblemCode::ModelMissing,
-            format!("There is no model file at {shown}. Check the path, or choose another model."),
-        ),
-        io::ErrorKind::PermissionDenied => Problem::new(
-            ProblemCode::NoPermission,
-            format!("Workly may not read {shown}. Change the file's permissions, or move it where you may read it."),
-        ),
-        _ => Problem::new(ProblemCode::LoadFailed, format!("{shown} could not be read: {error}.")),
-    };
-    if path.is_dir() {
-        return Err(Problem::new(
-            ProblemCode::NotGguf,
-            format!("{shown} is a folder. Give the path of a GGUF file in it."),
-        ));
-    }
-    let mut magic = Vec::new();
-    File::open(path).and_then(|file| file.take(4).read_to_end(&mut magic)).map_err(unreadable)?;
-    match magic.as_slice() {
-        b"GGUF" => Ok(()),
-        b"" => Err(Problem::new(ProblemCode::NotGguf, format!("{shown} is empty. Fetch the model again."))),
-        _ => Err(Problem::new(
-            ProblemCode::NotGguf,
-            format!(
-                "{shown} is not a GGUF file. Workly runs models in the GGUF format: look for a file ending in .gguf."
-            ),
-        )),
-    }
-}
-
 /// The GPU of this name, with the index that llama.cpp knows it by.
 pub(crate) fn find_gpu(name: Option<&str>) -> Result<(usize, Device), Problem> {
     let wanted = name.unwrap_or_default();
     devices::list().into_iter().find(|(_, device)| device.is_gpu() && device.name == wanted).ok_or_else(|| {
         Problem::new(ProblemCode::LoadFailed, format!("The GPU {wanted} is not there any more. Load the model again."))
     })
-}
-
-/// Turns what llama.cpp said of a failed load into a problem.
-pub(crate) fn explain_log(path: &Path, log: &str, error: &str) -> Problem {
-    let shown = path.display();
-    let (code, message) = if let Some(architecture) = unknown_architecture(log) {
-        (
-            ProblemCode::UnsupportedArchitecture,
-            format!(
-                "{shown} is a model of the architecture '{architecture}', which this version of Workly cannot run. \
-                 Update Workly, or choose another model."
-            ),
-        )
-    } else if mentions_lack_of_memory(log) {
-        (
-            ProblemCode::OutOfMemory,
-            format!("There is not enough memory for {shown}. Close other programs, or choose a smaller model."),
-        )
-    } else if DAMAGE_WORDS.iter().any(|words| log.contains(words)) {
-        (ProblemCode::ModelDamaged, format!("{shown} is damaged or incomplete. Fetch the model again."))
-    } else {
-        (ProblemCode::LoadFailed, format!("{shown} could not be loaded ({error})."))
-    };
-    Problem::new(code, message).with_details(log.trim())
-}
-
-/// What llama.cpp says of a file that ends too early or contradicts itself.
-const DAMAGE_WORDS: [&str; 8] = [
-    "corrupted or incomplete",
-    "not within the file bounds",
-    "gguf_init_from",
-    "failed to read",
-    "missing tensor",
-    "has wrong shape",
-    "invalid magic",
-    "key not found in model",
-];
-
-fn unknown_architecture(log: &str) -> Option<&str> {
-    let (_, rest) = log.split_once("unknown model architecture: '")?;
-    rest.split_once('\'').map(|(architecture, _)| architecture)
 }
 
 /// Refuses a context whose KV cache cannot fit in memory: Linux would grant it and then end the process for using it.
@@ -290,39 +226,13 @@ fn kv_bytes(model: &LlamaModel, kv_type: KvType, context_tokens: u64) -> u64 {
 mod tests {
     use super::*;
 
-    fn code_of(log: &str) -> ProblemCode {
-        explain_log(Path::new("m.gguf"), log, "null").code
-    }
-
-    #[test]
-    fn the_log_of_a_failed_load_is_understood() {
-        let table = [
-            (
-                "llama_model_load: error loading model: unknown model architecture: 'foo'\n",
-                ProblemCode::UnsupportedArchitecture,
-            ),
-            (
-                "tensor 'blk.3' data is not within the file bounds, model is corrupted or incomplete",
-                ProblemCode::ModelDamaged,
-            ),
-            (
-                "ggml_backend_cpu_buffer_type_alloc_buffer: failed to allocate buffer of size 9",
-                ProblemCode::OutOfMemory,
-            ),
-            ("something nobody has seen before", ProblemCode::LoadFailed),
-        ];
-        for (log, expected) in table {
-            assert_eq!(code_of(log), expected, "{log}");
-        }
-        let problem = explain_log(Path::new("m.gguf"), "unknown model architecture: 'foo'", "null");
-        assert!(problem.message.contains("'foo'"));
-    }
-
     #[test]
     fn a_cache_refused_for_its_number_type_is_told_from_one_that_is_too_large() {
         for log in [
-            "llama_init_from_model: K cache type q8_0 with block size 32 does not divide n_embd_head_k=80\n",
-            "llama_init_from_model: quantized V cache requires flash_attn to be enabled\n",
+            "llama_init_from_model: K cache type q8_0 with block size 32 does not divide n_embd_head_k=80
+",
+            "llama_init_from_model: quantized V cache requires flash_attn to be enabled
+",
         ] {
             assert_eq!(refused_cache_type(log).unwrap().code, ProblemCode::InvalidSetting, "{log}");
         }
@@ -330,10 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_cannot_be_models_are_told_apart() {
-        assert_eq!(check_file(Path::new("/nowhere/m.gguf")).unwrap_err().code, ProblemCode::ModelMissing);
-        assert_eq!(check_file(Path::new("/")).unwrap_err().code, ProblemCode::NotGguf);
-        let this_file = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
-        assert_eq!(check_file(&this_file).unwrap_err().code, ProblemCode::NotGguf);
+    fn a_sliding_window_is_cached_whole_as_footprints_are_estimated_for() {
+        assert!(context_params(1_024, 1, KvType::F16).swa_full());
     }
 }

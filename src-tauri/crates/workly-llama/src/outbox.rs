@@ -8,7 +8,7 @@ use std::{io, thread};
 use workly_engine::frame;
 use workly_engine::protocol::{Envelope, HEARTBEAT_INTERVAL, OWN_ID, Reply};
 
-use crate::worker::leave;
+use crate::process::leave;
 
 /// The way out; shared by the threads of a worker.
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use workly_core::problem::Problem;
-use workly_core::wire::{AnswerEvent, AnswerStats};
+use workly_wire::answer::{AnswerEvent, AnswerStats};
 
 /// Text of tokens as it was told before. A token that has whole characters has the same text wherever it is written.
 #[derive(Debug, Default)]
@@ -74,7 +74,7 @@ impl Heard {
 #[cfg(test)]
 mod tests {
     use workly_core::profile::Profile;
-    use workly_core::wire::StopReason;
+    use workly_core::answer::StopReason;
 
     use super::*;
 

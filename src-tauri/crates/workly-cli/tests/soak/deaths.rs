@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use rustix::process::Signal;
 use workly_core::profile::{Profile, ProfileChoice};
-use workly_core::wire::AnswerEvent;
+use workly_wire::answer::AnswerEvent;
 
 use crate::answer::{Heard, Vocabulary};
 use crate::plan::{Deed, Moment, Round, TOKENS, Trigger, Victim, Way};

@@ -12,7 +12,8 @@ use workly_core::device::DeviceWish;
 use workly_core::model::ContextSize;
 use workly_core::profile::{Profile, ProfileChoice};
 use workly_core::sampling::Sampling;
-use workly_core::wire::{AnswerRequest, ModelSnapshot};
+use workly_wire::answer::AnswerRequest;
+use workly_wire::model::ModelSnapshot;
 use workly_runtime::manager::{AnswerStream, ModelManager, ModelSettings, Patience};
 use workly_runtime::monitor::{Monitor, MonitorSettings, Sources};
 

@@ -46,8 +46,13 @@ impl Worker {
 
     /// A worker with the real model and a context of 1024 tokens.
     pub(crate) fn with_model(threads: u32) -> Self {
+        Self::with_context(threads, 1_024)
+    }
+
+    /// A worker with the real model and a context of so many tokens.
+    pub(crate) fn with_context(threads: u32, tokens: u32) -> Self {
         let mut worker = Self::start();
-        worker.tell(1, load(&model(), threads));
+        worker.tell(1, load_with(&model(), threads, tokens));
         match worker.last(1) {
             Reply::Loaded(_) => worker,
             other => panic!("{other:?}"),
@@ -72,6 +77,22 @@ impl Worker {
         }
     }
 
+    /// Waits until the worker has heard everything that it was told.
+    pub(crate) fn has_heard(&mut self, id: u64) -> Vec<Envelope> {
+        self.tell(id, Command::Devices);
+        let mut before = Vec::new();
+        loop {
+            match self.hear() {
+                Envelope { id: heard, reply: Reply::Devices { .. } } if heard == id => return before,
+                other => before.push(other),
+            }
+        }
+    }
+
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Waits for the end; the exit code.
     pub(crate) fn code(mut self) -> Option<i32> {
         wait_for("the worker to end", || self.process.try_wait().unwrap()).code()
@@ -86,11 +107,15 @@ impl Drop for Worker {
 }
 
 pub(crate) fn load(path: &Path, threads: u32) -> Command {
+    load_with(path, threads, 1_024)
+}
+
+fn load_with(path: &Path, threads: u32, context_tokens: u32) -> Command {
     Command::Load(LoadRequest {
         path: path.to_path_buf(),
         gpu_layers: 0,
         device: None,
-        context: ContextSize::UpTo(1024),
+        context: ContextSize::UpTo(context_tokens),
         threads,
         kv_type: KvType::F16,
     })

@@ -2,7 +2,7 @@ use workly_core::model::ModelInfo;
 use workly_core::problem::{Problem, ProblemCode};
 use workly_core::sampling::Sampling;
 use workly_core::text::AnswerText;
-use workly_core::wire::StopReason;
+use workly_core::answer::StopReason;
 
 use super::*;
 use crate::protocol::{GenerateRequest, Generated, ResumeRequest};
@@ -31,6 +31,7 @@ fn unfinished(tokens: u32, withheld: u32) -> UnfinishedAnswer {
         history: vec![1; 3 + tokens as usize],
         prompt_tokens: 3,
         cached_prompt_tokens: 0,
+        dropped_turns: 0,
         tokens,
         seconds: 1.0,
         text: AnswerText::new(Vec::new()),
@@ -123,8 +124,7 @@ fn what_was_not_asked_for_is_no_answer() {
         (resume(1, 0), Reply::PromptTokens { tokens: vec![1] }),
         (Command::Ping, done(0)),
         (Command::Ping, token(0)),
-        (Command::Unload, Reply::Pong),
-        (Command::Devices, Reply::Unloaded),
+        (Command::Devices, Reply::Pong),
         (Command::Save { state: "state".into() }, Reply::Restored { tokens: 0 }),
         (Command::Restore { state: "state".into() }, Reply::Saved { state_bytes: None }),
         (Command::Cancel { request: 1 }, Reply::Pong),

@@ -10,7 +10,7 @@ use workly_core::model::{ContextSize, KvType, ModelInfo};
 use workly_core::problem::{Problem, ProblemCode};
 use workly_core::sampling::Sampling;
 use workly_core::text::AnswerText;
-use workly_core::wire::StopReason;
+use workly_core::answer::StopReason;
 
 use super::*;
 use crate::call::WAITING_EVENTS;
@@ -39,6 +39,7 @@ fn unfinished(random: &mut Rng, prompt_tokens: u32, tokens: u32, withheld: u32) 
         history: vec![1; (prompt_tokens + tokens) as usize],
         prompt_tokens,
         cached_prompt_tokens: 0,
+        dropped_turns: 0,
         tokens,
         seconds: random.f64(),
         text: AnswerText::new(Vec::new()),
@@ -137,6 +138,7 @@ fn reply(random: &mut Rng, command: &Command, next: &mut u32) -> Reply {
                 seconds: near_time(random),
                 prompt_tokens: near(random, 3),
                 cached_prompt_tokens: 0,
+                dropped_turns: 0,
                 stop: StopReason::End,
             }),
             1 => {
@@ -164,7 +166,7 @@ fn anything(random: &mut Rng) -> Reply {
     match random.u8(..10) {
         0 => Reply::Hello { protocol: 1, version: String::new() },
         1 => Reply::Heartbeat { progress: 1 },
-        2 => Reply::Unloaded,
+        2 => Reply::Pong,
         3 => Reply::Pong,
         4 => Reply::Token { index: random.u32(..), id: 0, text: String::new() },
         5 => Reply::Inspected(ModelReading {

@@ -198,7 +198,7 @@ def serve(id, command):
         return footprints()
     if kind == "generate":
         answer = {
-            "history": [1, 2, 3], "prompt_tokens": 3, "cached_prompt_tokens": 0, "tokens": 0, "seconds": 0.0,
+            "history": [1, 2, 3], "prompt_tokens": 3, "cached_prompt_tokens": 0, "dropped_turns": 0, "tokens": 0, "seconds": 0.0,
             "text": command_text(), "withheld": [],
         }
         say(id, {"type": "prompt_tokens", "tokens": [1, 2, 3]})

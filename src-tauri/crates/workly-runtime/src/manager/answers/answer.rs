@@ -38,6 +38,8 @@ pub(crate) struct Answer {
     prompt_tokens: u32,
     /// Of those, tokens that the first worker still had in its KV cache, once it tells.
     cached_prompt_tokens: Option<u32>,
+    /// Oldest turns left out of the prompt for lack of room.
+    dropped_turns: u32,
     /// Token ids of the prompt and of all tokens that were told; empty until the prompt is known.
     history: Vec<i32>,
     /// Changes of workers that are not told yet, oldest first.
@@ -76,6 +78,7 @@ impl Answer {
             written: Written::Nowhere,
             prompt_tokens: 0,
             cached_prompt_tokens: None,
+            dropped_turns: 0,
             history: Vec::new(),
             handovers: VecDeque::new(),
         }
@@ -93,6 +96,7 @@ impl Answer {
             history: self.history.clone(),
             prompt_tokens: self.prompt_tokens,
             cached_prompt_tokens: self.cached_prompt_tokens.unwrap_or(0),
+            dropped_turns: self.dropped_turns,
             tokens: self.tokens,
             seconds: self.writing.as_secs_f64(),
             text: AnswerText::new(self.command.stop_strings.clone()),
@@ -134,6 +138,7 @@ impl Answer {
             }
             Reply::Prompt { done, total, dropped_turns } => {
                 self.cached_prompt_tokens.get_or_insert(done);
+                self.dropped_turns = dropped_turns;
                 self.tell(AnswerEvent::Prompt { done, total, dropped_turns });
             }
             Reply::Resumed { restored_tokens, restored_in_ms } => {

@@ -8,7 +8,7 @@ mod bring_up;
 pub mod card;
 pub mod catalogue;
 pub mod catalogue_view;
-pub mod conversations;
+pub mod chats;
 mod cpu;
 pub mod experience;
 mod launcher;

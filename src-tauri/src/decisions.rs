@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::broadcast;
-use workly_runtime::conversations::Conversations;
 use workly_runtime::manager::ModelManager;
+use workly_store::Conversations;
 use workly_wire::chat::SwitchEntry;
 use workly_wire::model::{ModelSnapshot, ModelState};
 use workly_wire::monitor::DecisionEntry;
@@ -46,7 +46,7 @@ impl Decisions {
         });
         let (kept, mut moves) = (Arc::clone(&decisions), manager.decisions());
         tauri::async_runtime::spawn(async move {
-            if let Ok(earlier) = store.with(|store| store.switches(EARLIER)).await {
+            if let Ok(earlier) = store.switches(EARLIER).await {
                 kept.seen().switches.extend(earlier.into_iter().rev().map(from_log));
             }
             loop {

@@ -6,7 +6,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use workly_runtime::library::Library;
 use workly_runtime::manager::ModelManager;
 use workly_runtime::transfers::Transfers;
-use workly_wire::chat::{CONVERSATION_CHANGED, ConversationSummary};
+use workly_store::Conversations;
+use workly_wire::chat::{CONVERSATION_CHANGED, ConversationSummary, STORE_CHANGED};
 use workly_wire::model::MODEL_CHANGED;
 use workly_wire::models::{LIBRARY_CHANGED, TRANSFERS_CHANGED, Transfer, TransferState};
 
@@ -38,6 +39,17 @@ pub(crate) fn forward_conversations(app: AppHandle, mut changes: UnboundedReceiv
     tauri::async_runtime::spawn(async move {
         while let Some(summary) = changes.recv().await {
             tell(&app, CONVERSATION_CHANGED, summary);
+        }
+    });
+}
+
+/// Tells the window of everything the user has to know of the store.
+pub(crate) fn forward_store(app: AppHandle, store: &Conversations) {
+    let mut notices = store.notices();
+    tauri::async_runtime::spawn(async move {
+        while notices.changed().await.is_ok() {
+            let now = notices.borrow_and_update().clone();
+            tell(&app, STORE_CHANGED, now);
         }
     });
 }

@@ -31,11 +31,12 @@ use clap::Parser;
 use tauri::webview::PageLoadEvent;
 use tauri::{App, Manager as _, RunEvent};
 use workly_runtime::arguments::ModelArguments;
-use workly_runtime::conversations::{Chats, Conversations};
+use workly_runtime::chats::Chats;
 use workly_runtime::manager::{ModelManager, Patience};
 use workly_runtime::monitor::{Monitor, Sources};
 use workly_runtime::places;
 use workly_runtime::transfers::{Options, Transfers};
+use workly_store::Conversations;
 
 use crate::decisions::Decisions;
 use crate::model_choice::ModelChoice;
@@ -162,6 +163,7 @@ fn set_up(app: &App, arguments: &Arguments) -> Result<(), Box<dyn std::error::Er
     app.manage(Decisions::follow(&manager, store.clone()));
     let (chats, changes) = Chats::new(store, manager.clone());
     events::forward_conversations(app.handle().clone(), changes);
+    events::forward_store(app.handle().clone(), chats.store());
     app.manage(chats);
     app.manage(manager);
     let library = library_feed::start(app.handle(), &keeper, &monitor)?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tauri::plugin::TauriPlugin;
 use tauri::{AppHandle, Manager as _, Wry};
 use tauri_plugin_window_state::StateFlags;
-use workly_runtime::conversations::Chats;
+use workly_runtime::chats::Chats;
 use workly_runtime::manager::ModelManager;
 use workly_runtime::places;
 use workly_runtime::transfers::Transfers;

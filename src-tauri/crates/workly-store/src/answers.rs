@@ -63,7 +63,7 @@ fn write_piece(connection: &Connection, part: &AnswerPart) -> Stored<()> {
     if part.text.is_empty() {
         return Ok(());
     }
-    let start = part.start as i64;
+    let start = i64::try_from(part.start).unwrap_or(i64::MAX);
     connection
         .prepare_cached("DELETE FROM pieces WHERE message = ?1 AND start >= ?2")?
         .execute([part.message, start])?;
@@ -80,8 +80,12 @@ fn write_piece(connection: &Connection, part: &AnswerPart) -> Stored<()> {
     Ok(())
 }
 
-/// Answers that a run before this one did not end are whole now, as far as they came.
+/// Answers that a run before this one did not end are whole now, as far as they came. Writes nothing where there are none.
 pub(crate) fn interrupt(connection: &Connection) -> Stored<()> {
+    let any = "SELECT EXISTS (SELECT 1 FROM messages WHERE state = 'streaming') OR EXISTS (SELECT 1 FROM pieces)";
+    if !connection.query_row(any, [], |row| row.get(0))? {
+        return Ok(());
+    }
     let whole = PIECES.replace("?1", "messages.id");
     connection.execute(
         &format!("UPDATE messages SET content = content || {whole}, state = 'interrupted' WHERE state = 'streaming'"),

@@ -17,8 +17,8 @@ use crate::schema;
 
 /// How many copies are kept.
 pub const BACKUPS_KEPT: usize = 3;
-/// How old the newest copy may be before another is made.
-const EVERY: Duration = Duration::from_hours(24);
+/// How old the newest copy may be before another is made, milliseconds.
+const EVERY_MS: i64 = 24 * 3_600 * 1_000;
 /// How long a copy waits for another program to let go of the file.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Folder of the copies inside Workly's folder.
@@ -62,7 +62,7 @@ fn to_copied(path: PathBuf) -> Option<Copied> {
 pub(crate) fn is_due(folder: &Path, now_ms: i64) -> bool {
     let newest = newest_first(folder).first().map(|copied| copied.at_ms);
     // A clock that was set back must not stop the copies.
-    newest.is_none_or(|ms| ms > now_ms || now_ms - ms >= EVERY.as_millis() as i64)
+    newest.is_none_or(|ms| ms > now_ms || now_ms - ms >= EVERY_MS)
 }
 
 /// Copies the database in `folder` and removes the oldest copies. The database may be in use meanwhile: the copy is what
@@ -135,7 +135,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join(FOLDER)).unwrap();
         let now = unix_ms();
-        let day = EVERY.as_millis() as i64;
+        let day = EVERY_MS;
         let make = |name: String| fs::write(folder.path().join(FOLDER).join(name), "").unwrap();
         make(format!("{STEM}{}.db", stamp(now + 400 * day)));
         make(format!("{STEM}{}.1.db", stamp(now + 300 * day)));

@@ -1,7 +1,7 @@
 //! The handle through which everyone uses the thread that owns the database.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ use crate::database::Store;
 use crate::error::Stored;
 use crate::keeper::{Job, Keeper, Place};
 use crate::lock::FolderLock;
-use crate::pending::{Change, Pending};
+use crate::pending::Change;
+use crate::shared::{Shared, locked};
 
 /// How long a reader waits for what was written before; longer, and it reads what is there.
 const READ_PATIENCE: Duration = Duration::from_millis(400);
@@ -38,30 +39,6 @@ impl Drop for Thread {
     }
 }
 
-/// What the thread and its handles both touch.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) pending: Mutex<Waiting>,
-    /// A second connection, so that reading is not behind writing; none while the store is in memory.
-    pub(crate) reader: Mutex<Option<Store>>,
-    pub(crate) notices: watch::Sender<Vec<StoreNotice>>,
-}
-
-/// What waits to be written.
-#[derive(Debug, Default)]
-pub(crate) struct Waiting {
-    pub(crate) changes: Pending,
-    /// Whether the thread was told that something waits.
-    pub(crate) is_told: bool,
-    /// The thread has ended.
-    pub(crate) is_closed: bool,
-}
-
-/// A poisoned lock holds what it held: nothing in here is left half done.
-pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Conversations {
     /// Opens the conversations in `folder` on a thread of their own; whoever asks before they are open waits.
     ///
@@ -78,11 +55,7 @@ impl Conversations {
 
     fn start(place: Place) -> Self {
         let (jobs, orders) = mpsc::channel::<Job>();
-        let shared = Arc::new(Shared {
-            pending: Mutex::default(),
-            reader: Mutex::default(),
-            notices: watch::Sender::new(Vec::new()),
-        });
+        let shared = Arc::new(Shared::default());
         let (own, to_self) = (Arc::clone(&shared), jobs.clone());
         let started = thread::Builder::new()
             .name("conversations".to_owned())

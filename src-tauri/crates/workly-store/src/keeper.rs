@@ -15,10 +15,10 @@ use crate::conversations::TAKEN_BACK_MS;
 use crate::database::Store;
 use crate::error::{StoreError, Stored};
 use crate::files::unix_ms;
-use crate::handle::{Shared, locked};
 use crate::lock::FolderLock;
 use crate::memory::{in_memory, merge};
 use crate::opening::{self, InFile, Opened};
+use crate::shared::{Shared, locked};
 
 /// How often it is looked whether a backup is due.
 const LOOK_EVERY: Duration = Duration::from_hours(1);

@@ -23,6 +23,7 @@ mod private;
 mod salvage;
 mod schema;
 mod search;
+mod shared;
 mod switch_log;
 mod titles;
 
@@ -36,4 +37,4 @@ pub use handle::Conversations;
 pub use lock::{FolderLock, Held};
 pub use messages::Begun;
 pub use opening::{Opened, open};
-pub use private::{private_file, private_folder};
+pub use private::{private_file, private_folder, private_umask};

@@ -83,7 +83,13 @@ pub(crate) fn open_file(folder: &Path, is_first: bool, now_ms: i64) -> Stored<In
     match first_look(&path) {
         FirstLook::Missing => {
             if let Some(backup) = newest_good(folder) {
-                finish(&beside(&path, Some(&backup))?, &path)?;
+                let made = beside(&path, Some(&backup))?;
+                // A log without its file; it must not be taken for the backup's.
+                move_aside(
+                    &path,
+                    &folder.join(free_name(folder, &format!("conversations.damaged-{}", stamp(now_ms)))),
+                )?;
+                finish(&made, &path)?;
                 notices.push(StoreNotice::Missing { backup_ms: backup.at_ms });
             }
         }
@@ -159,19 +165,24 @@ pub(crate) fn replace_damaged(folder: &Path, now_ms: i64) -> Stored<StoreNotice>
     let backup_ms = backup.as_ref().map(|backup| backup.at_ms);
     // First what takes its place: when the disk has no room for that, the damaged one stays where it is.
     let (made, messages) = salvaged_beside(&path, backup.as_ref())?;
-    fs::rename(&path, &kept)?;
-    for part in ["-wal", "-shm"] {
-        match fs::rename(with_ending(&path, part), with_ending(&kept, part)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
-    }
+    move_aside(&path, &kept)?;
     finish(&made, &path)?;
     Ok(match (messages, backup_ms) {
         (0, Some(backup_ms)) => StoreNotice::Restored { backup_ms, kept_as },
         (0, None) => StoreNotice::Emptied { kept_as },
         (messages, backup_ms) => StoreNotice::Salvaged { messages, backup_ms, kept_as },
     })
+}
+
+/// Gives a database and its log another name.
+fn move_aside(path: &Path, kept: &Path) -> std::io::Result<()> {
+    for part in ["", "-wal", "-shm"] {
+        match fs::rename(with_ending(path, part), with_ending(kept, part)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn newest_good(folder: &Path) -> Option<Copied> {

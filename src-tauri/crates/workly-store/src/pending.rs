@@ -19,12 +19,16 @@ pub(crate) enum Change {
     Switch(DecisionEntry),
 }
 
+/// The conversation that is open; none for the one that does not exist yet.
+#[derive(Debug, Clone, Copy)]
+struct OpenNow(Option<i64>);
+
 /// All that waits.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
     answers: BTreeMap<i64, AnswerPart>,
     drafts: BTreeMap<Option<i64>, String>,
-    open: Option<Option<i64>>,
+    open: Option<OpenNow>,
     switches: VecDeque<DecisionEntry>,
 }
 
@@ -36,10 +40,10 @@ impl Pending {
                 None => drop(self.answers.insert(part.message, part)),
             },
             Change::Draft { conversation, text } => drop(self.drafts.insert(conversation, text)),
-            Change::Open(conversation) => self.open = Some(conversation),
+            Change::Open(conversation) => self.open = Some(OpenNow(conversation)),
             Change::Switch(entry) => {
                 self.switches.push_back(entry);
-                if self.switches.len() > switch_log::KEPT {
+                if self.switches.len() > switch_log::KEPT as usize {
                     self.switches.pop_front();
                 }
             }
@@ -51,7 +55,10 @@ impl Pending {
         let Self { answers, drafts, open, switches } = newer;
         let drafts = drafts.into_iter().map(|(conversation, text)| Change::Draft { conversation, text });
         let changes = answers.into_values().map(Change::Answer).chain(drafts);
-        for change in changes.chain(open.map(Change::Open)).chain(switches.into_iter().map(Change::Switch)) {
+        for change in changes
+            .chain(open.map(|OpenNow(conversation)| Change::Open(conversation)))
+            .chain(switches.into_iter().map(Change::Switch))
+        {
             self.add(change);
         }
     }
@@ -74,7 +81,7 @@ impl Pending {
         for (conversation, text) in &self.drafts {
             unless_hopeless(save_draft(&transaction, *conversation, text))?;
         }
-        if let Some(conversation) = self.open {
+        if let Some(OpenNow(conversation)) = self.open {
             unless_hopeless(set_open(&transaction, conversation))?;
         }
         for entry in &self.switches {

@@ -20,6 +20,12 @@ pub fn private_folder(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Whatever this program makes from here on, only its owner can read. For the first line of a program.
+pub fn private_umask() {
+    #[cfg(unix)]
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+}
+
 /// Opens a file that only its owner can read (0600), makes it where there is none, and repairs the mode of one that is
 /// there. What is in it stays.
 ///
@@ -49,7 +55,8 @@ fn repair(path: &Path, mode: u32) {
 #[cfg(not(unix))]
 fn repair(_: &Path, _: u32) {}
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 

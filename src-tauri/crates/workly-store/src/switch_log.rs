@@ -10,7 +10,7 @@ use crate::database::Store;
 use crate::error::Stored;
 
 /// Most entries that are kept; a year of a restless machine.
-pub(crate) const KEPT: usize = 20_000;
+pub(crate) const KEPT: u32 = 20_000;
 
 /// Adds a change of profile to the log. The first place after a start is no change.
 pub(crate) fn insert(connection: &Connection, entry: &DecisionEntry) -> Stored<()> {
@@ -26,7 +26,7 @@ pub(crate) fn insert(connection: &Connection, entry: &DecisionEntry) -> Stored<(
         serde_json::to_string(&entry.why)?,
         entry.strategy.and_then(name),
     ])?;
-    connection.prepare_cached("DELETE FROM switches WHERE id <= ?1")?.execute([last - KEPT as i64])?;
+    connection.prepare_cached("DELETE FROM switches WHERE id <= ?1")?.execute([last - i64::from(KEPT)])?;
     Ok(())
 }
 

@@ -24,14 +24,7 @@ pub(super) struct Live {
 
 impl Live {
     pub(super) fn new(message: StoredMessage) -> Self {
-        Self {
-            message,
-            watchers: Vec::new(),
-            starts: Vec::new(),
-            length: 0,
-            given: 0,
-            end_is_given: false,
-        }
+        Self { message, watchers: Vec::new(), starts: Vec::new(), length: 0, given: 0, end_is_given: false }
     }
 
     pub(super) fn message(&self) -> &StoredMessage {

@@ -46,7 +46,7 @@ fn a_file_of_which_nothing_is_left_is_kept_and_the_newest_good_backup_takes_its_
             panic!("{notices:?}")
         };
         assert_eq!(store.summary(id).unwrap().title, "Precious");
-        assert_eq!(fs::read(folder.path().join(kept_as)).unwrap(), damaged, "the damaged file is kept as it was");
+        assert!(fs::read(folder.path().join(kept_as)).unwrap() == damaged, "the damaged file is kept as it was");
         drop((store, lock));
         assert_eq!(open(Some(folder.path()), unix_ms()).notices, [], "it is told once");
         assert_sound(folder.path());
@@ -59,6 +59,8 @@ fn a_file_that_is_gone_comes_back_from_the_newest_backup_and_that_is_told() {
     let id = with_history(folder.path());
     back_up(folder.path(), 1_000_000).unwrap();
     fs::remove_file(folder.path().join(DATABASE)).unwrap();
+    // The log of the file that is gone is no log of the backup.
+    fs::write(folder.path().join("conversations.db-wal"), [7; 8192]).unwrap();
     let Opened { store, notices, .. } = open(Some(folder.path()), unix_ms());
     assert_eq!(notices, [StoreNotice::Missing { backup_ms: 1_000_000 }]);
     assert_eq!(store.summary(id).unwrap().title, "Precious");
@@ -91,7 +93,7 @@ fn a_damaged_file_is_read_as_far_as_it_can_be_before_a_day_is_thrown_away() {
             panic!("{notices:?}")
         };
         assert_eq!(*backup_ms, Some(1_000_000));
-        assert_eq!(fs::read(folder.path().join(kept_as)).unwrap(), damaged);
+        assert!(fs::read(folder.path().join(kept_as)).unwrap() == damaged, "the damaged file is kept as it was");
         assert!(*messages > 50, "{messages} of 200 messages were read");
         let list = store.list().unwrap();
         assert!(list.len() > 50, "{} of {} conversations", list.len(), said.len());
@@ -188,7 +190,8 @@ fn damage_pages(path: &Path) {
     let connection = rusqlite::Connection::open(path).unwrap();
     let page =
         "SELECT pageno FROM dbstat WHERE name = 'conversations' AND pagetype = 'leaf' ORDER BY pageno LIMIT 1 OFFSET 1";
-    let page: usize = connection.query_row(page, [], |row| row.get(0)).unwrap();
+    let page: i64 = connection.query_row(page, [], |row| row.get(0)).unwrap();
+    let page = usize::try_from(page).unwrap();
     drop(connection);
     let mut bytes = fs::read(path).unwrap();
     bytes[(page - 1) * 4096..page * 4096].fill(0xa5);

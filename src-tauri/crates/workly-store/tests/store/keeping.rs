@@ -26,7 +26,7 @@ async fn an_answer_is_written_once_and_not_anew_with_every_part_of_it() {
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
         .unwrap();
-    assert_eq!((whole.as_str(), pieces), ("", answer.text.len() as i64), "each part lies there once");
+    assert_eq!((whole.as_str(), pieces), ("", i64::try_from(answer.text.len()).unwrap()), "each part lies there once");
     let id = answer.conversation;
     assert_eq!(store.read(move |store| store.view(id)).await.unwrap().messages[1].content, answer.text);
     answer.end(&store);

@@ -6,4 +6,5 @@ mod keeping;
 #[cfg(unix)]
 mod processes;
 mod room;
+mod size;
 mod versions;

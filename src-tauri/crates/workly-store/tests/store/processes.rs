@@ -70,7 +70,8 @@ async fn write(folder: &Path) {
 }
 
 fn say(text: &str) {
-    writeln!(std::io::stdout(), "child {text}").unwrap();
+    let mut output = std::io::stdout();
+    writeln!(output, "child {text}").unwrap();
 }
 
 /// A child, and what it says.

@@ -53,7 +53,7 @@ pub(crate) async fn told(
     let waiting = tokio::time::timeout(std::time::Duration::from_mins(2), notices.wait_for(wanted));
     match waiting.await {
         Ok(told) => told.unwrap().clone(),
-        Err(_) => panic!("{what} was never told"),
+        Err(error) => panic!("{what} was never told: {error}"),
     }
 }
 

@@ -27,10 +27,6 @@ impl Live {
         Self { message, watchers: Vec::new(), starts: Vec::new(), length: 0, given: 0, end_is_given: false }
     }
 
-    pub(super) fn message(&self) -> &StoredMessage {
-        &self.message
-    }
-
     /// Lets someone watch: first the answer as it is, then everything that happens to it.
     pub(super) fn watch(&mut self, watcher: UnboundedSender<ChatEvent>) {
         let told = watcher.send(ChatEvent::Snapshot { message: self.message.clone() });
@@ -182,7 +178,7 @@ mod tests {
         }
         // It is told two tokens later, when the old worker is gone.
         live.hear(switch(3));
-        let record = live.message().answer.clone().unwrap();
+        let record = live.message.answer.clone().unwrap();
         // Two letters, and a fox of two code units and a space.
         assert_eq!(record.switches[0].at_text, 5);
     }
@@ -193,7 +189,7 @@ mod tests {
             let mut live = live();
             live.hear(token(0, "a"));
             live.hear(token(index, "b"));
-            assert_eq!((live.message().content.as_str(), live.message().state), ("a", MessageState::Failed));
+            assert_eq!((live.message.content.as_str(), live.message.state), ("a", MessageState::Failed));
             assert_eq!(live.starts.len(), 1);
         }
     }
@@ -211,7 +207,7 @@ mod tests {
         let part = live.take_part().unwrap();
         assert_eq!((part.start, part.text.as_str(), part.state), (3, "llo", MessageState::Interrupted));
         assert_eq!(live.take_part(), None);
-        assert_eq!(live.message().content, "Héllo");
+        assert_eq!(live.message.content, "Héllo");
     }
 
     #[test]
@@ -224,6 +220,6 @@ mod tests {
         let Some(ChatEvent::Snapshot { message }) = events.try_recv().ok() else { panic!("no snapshot") };
         assert_eq!(message.content, "Half");
         assert!(matches!(events.try_recv(), Ok(ChatEvent::Answer { event: AnswerEvent::Token { .. } })));
-        assert_eq!(live.message().content, "Half and half");
+        assert_eq!(live.message.content, "Half and half");
     }
 }

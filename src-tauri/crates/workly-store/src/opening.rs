@@ -127,11 +127,11 @@ fn connect(folder: &Path, path: &Path, is_first: bool, now_ms: i64) -> Stored<St
     }
     schema::migrate(&mut connection, schema::VERSION)?;
     let mut store = Store::new(connection);
+    // Read before anything is written, so that a damaged file is met here and kept as it is.
+    store.list()?;
     if is_first {
         end_unfinished(&mut store)?;
     }
-    // The list is read at once, so that damage there is met here.
-    store.list()?;
     Ok(store)
 }
 

@@ -20,9 +20,10 @@ use tauri::{App, Manager as _, RunEvent};
 use workly_files::places;
 use workly_library::transfers::{Options, Transfers};
 use workly_runtime::arguments::ModelArguments;
-use workly_runtime::conversations::{Chats, Conversations};
+use workly_runtime::chats::Chats;
 use workly_runtime::manager::{ModelManager, Patience};
 use workly_runtime::monitor::{Monitor, Sources};
+use workly_store::Conversations;
 
 use crate::feeds::decisions::Decisions;
 use crate::feeds::monitor_feed::MonitorFeed;
@@ -164,6 +165,7 @@ fn set_up(app: &App, model: &ModelArguments, hidden: bool) -> Result<(), Box<dyn
     app.manage(Decisions::follow(&manager, store.clone()));
     let (chats, changes) = Chats::new(store, manager.clone());
     events::forward_conversations(app.handle().clone(), changes);
+    events::forward_store(app.handle().clone(), chats.store());
     app.manage(chats);
     app.manage(manager);
     let library = library_feed::start(app.handle(), &keeper, &monitor)?;

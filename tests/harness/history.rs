@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use rusqlite::{Connection, params};
-use workly_runtime::conversations::{DATABASE, now_ms, open};
+use workly_store::{DATABASE, open, unix_ms};
 
 /// A message: its text, and the record of an answer as JSON. The user's come first, then they alternate.
 pub(crate) type Said = (String, Option<String>);
 
 /// Writes conversations into a data folder; the last one is the open one.
 pub(crate) fn write(data: &Path, conversations: impl IntoIterator<Item = (String, Vec<Said>)>) {
-    drop(open(Some(data), now_ms()));
+    drop(open(Some(data), unix_ms()));
     let mut connection = Connection::open(data.join(DATABASE)).unwrap();
     let transaction = connection.transaction().unwrap();
     let mut next = 1_i64;
@@ -40,5 +40,5 @@ pub(crate) fn write(data: &Path, conversations: impl IntoIterator<Item = (String
     }
     transaction.commit().unwrap();
     drop(connection);
-    open(Some(data), now_ms()).store.set_open(last).unwrap();
+    open(Some(data), unix_ms()).store.set_open(last).unwrap();
 }

@@ -58,6 +58,11 @@ pub(crate) async fn search() {
         (format!("Conversation {number}"), said)
     });
     write(surroundings.data(), conversations);
+    let began = std::time::Instant::now();
+    let store = workly_store::Conversations::open(Some(surroundings.data().to_path_buf()));
+    store.snapshot().await.unwrap();
+    line("opening 1,000,000 messages, ms", &format!("{:.0}", began.elapsed().as_secs_f64() * 1e3), "2000 at most");
+    store.close().await;
     let desktop = Desktop::start_in(surroundings, &["--model", "/no/such/model.gguf"]).await;
     desktop.find("[data-testid=answer-text]").await;
     for (kind, queries) in [

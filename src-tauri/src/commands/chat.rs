@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tauri::State;
 use tauri::ipc::Channel;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
-use workly_runtime::conversations::Chats;
+use workly_runtime::chats::Chats;
 use workly_runtime::manager::ModelManager;
 use workly_wire::chat::{Asked, ChatEvent};
 use workly_wire::model::{AppSnapshot, ModelView};

@@ -1,7 +1,7 @@
 //! The kept conversations: list, open, change.
 #![expect(clippy::needless_pass_by_value, reason = "the shape in which Tauri passes arguments")]
 
-use workly_runtime::conversations::now_ms;
+use workly_store::unix_ms;
 use workly_wire::chat::{ChatSnapshot, ConversationSettings, ConversationSummary, ConversationView, SearchHit};
 
 use super::chat::{Keeper, OurChats};
@@ -22,12 +22,9 @@ pub(crate) async fn open_conversation(
     keeper: Keeper<'_>,
     id: Option<i64>,
 ) -> Answered<Option<ConversationView>> {
-    let opened = chats.store().with(move |store| {
-        let view = id.map(|id| store.view(id)).transpose()?;
-        store.set_open(id)?;
-        Ok(view)
-    });
-    Ok(opened.await?.map(|view| view.in_words(keeper.language())))
+    let view = chats.store().read(move |store| id.map(|id| store.view(id)).transpose()).await?;
+    chats.store().keep_open(id);
+    Ok(view.map(|view| view.in_words(keeper.language())))
 }
 
 /// Gives a conversation another title; an empty one goes back to its first words.
@@ -36,11 +33,11 @@ pub(crate) async fn rename_conversation(chats: OurChats<'_>, id: i64, title: Str
     chats.store().with(move |store| store.rename(id, &title)).await
 }
 
-/// Deletes a conversation; it can be restored until Workly starts anew. An answer being written there is stopped.
+/// Deletes a conversation; it can be restored for half a minute. An answer being written there is stopped.
 #[tauri::command]
 pub(crate) async fn delete_conversation(chats: OurChats<'_>, id: i64) -> Answered<()> {
     chats.stop(id);
-    chats.store().with(move |store| store.delete(id, now_ms())).await
+    chats.store().with(move |store| store.delete(id, unix_ms())).await
 }
 
 /// Brings a deleted conversation back.
@@ -52,7 +49,7 @@ pub(crate) async fn restore_conversation(chats: OurChats<'_>, id: i64) -> Answer
 /// The conversations that hold every word of a query.
 #[tauri::command]
 pub(crate) async fn search_conversations(chats: OurChats<'_>, query: String) -> Answered<Vec<SearchHit>> {
-    chats.store().with(move |store| store.search(&query)).await
+    chats.store().read(move |store| store.search(&query)).await
 }
 
 /// How the answers of a conversation are written from now on; without a number, of a new one, which is returned.
@@ -67,7 +64,7 @@ pub(crate) async fn set_conversation_settings(
         let id = if let Some(id) = id {
             id
         } else {
-            let id = store.create(now_ms())?;
+            let id = store.create(unix_ms())?;
             store.set_open(Some(id))?;
             id
         };
@@ -80,7 +77,7 @@ pub(crate) async fn set_conversation_settings(
 /// Keeps the message the user has begun to write.
 #[tauri::command]
 pub(crate) fn save_draft(chats: OurChats<'_>, conversation: Option<i64>, draft: String) {
-    chats.store().later(move |store| store.save_draft(conversation, &draft));
+    chats.store().keep_draft(conversation, draft);
 }
 
 /// Chooses the branch that holds a message.

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use tokio::sync::broadcast;
-use workly_runtime::conversations::Conversations;
 use workly_runtime::manager::ModelManager;
+use workly_store::Conversations;
 use workly_wire::model::ModelSnapshot;
 use workly_wire::monitor::DecisionEntry;
 

@@ -8,7 +8,7 @@ use tauri::{AppHandle, Manager as _, Wry};
 use tauri_plugin_window_state::StateFlags;
 use workly_files::places;
 use workly_library::transfers::Transfers;
-use workly_runtime::conversations::Chats;
+use workly_runtime::chats::Chats;
 use workly_runtime::manager::ModelManager;
 
 use crate::shell::actions::{self, Action};

@@ -3,6 +3,7 @@
 export const MODEL_CHANGED = "model-changed";
 export const SETTINGS_CHANGED = "settings-changed";
 export const CONVERSATION_CHANGED = "conversation-changed";
+export const STORE_CHANGED = "store-changed";
 export const LIBRARY_CHANGED = "library-changed";
 export const TRANSFERS_CHANGED = "transfers-changed";
 export const MODELS_DRAGGED = "models-dragged";
@@ -639,15 +640,35 @@ backup_ms: number,
 /**
  * Name of the damaged file, which was kept.
  */
+kept_as: string, } | { "type": "salvaged", 
+/**
+ * Messages that were read from the damaged file.
+ */
+messages: number, 
+/**
+ * When the backup was made, milliseconds since 1970 (UTC); none where there was no good one.
+ */
+backup_ms: number | null, 
+/**
+ * Name of the damaged file, which was kept.
+ */
 kept_as: string, } | { "type": "emptied", 
 /**
  * Name of the damaged file, which was kept.
  */
-kept_as: string, } | { "type": "not_kept", 
+kept_as: string, } | { "type": "missing", 
+/**
+ * When that backup was made, milliseconds since 1970 (UTC).
+ */
+backup_ms: number, } | { "type": "not_kept", 
 /**
  * What the system reported.
  */
-details: string, };
+details: string, } | { "type": "in_use" } | { "type": "not_saved", 
+/**
+ * What the system reported.
+ */
+details: string, } | { "type": "saved" };
 
 export type ChatSnapshot = { 
 /**
@@ -665,7 +686,7 @@ draft: string,
 /**
  * What the user has to know of the store.
  */
-notice: StoreNotice | null, };
+notices: Array<StoreNotice>, };
 
 export type TextSegment = { 
 /**

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use support::signal;
 use support::worker::Worker;
+use workly_core::answer::StopReason;
 use workly_core::chat::{Message, Role};
 use workly_core::sampling::Sampling;
-use workly_core::answer::StopReason;
 use workly_engine::protocol::{Command, Envelope, GenerateRequest, Generated, Reply, ResumeRequest, UnfinishedAnswer};
 
 fn question(text: &str, max_tokens: u32) -> GenerateRequest {

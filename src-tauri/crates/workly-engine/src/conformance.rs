@@ -87,9 +87,7 @@ impl Expected {
     pub(crate) fn hear(&mut self, reply: &Reply) -> Result<(), Misreply> {
         let is_answer = matches!(self.kind, Kind::Generate | Kind::Resume);
         match (self.kind, reply) {
-            (_, Reply::Failed(_))
-            | (Kind::Ping, Reply::Pong)
-            | (Kind::Inspect, Reply::Inspected(_)) => Ok(()),
+            (_, Reply::Failed(_)) | (Kind::Ping, Reply::Pong) | (Kind::Inspect, Reply::Inspected(_)) => Ok(()),
             (Kind::Devices, Reply::Devices { devices }) => possible(are_devices(devices), "devices"),
             (Kind::Load, Reply::LoadProgress { fraction }) => {
                 possible((0.0..=1.0).contains(fraction), "a part of the model")

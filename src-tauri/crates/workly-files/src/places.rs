@@ -1,5 +1,6 @@
 //! Where things lie: Workly's own data, the worker's program, the model that comes with Workly.
 
+use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
@@ -36,6 +37,23 @@ pub fn private_folder(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
+/// Opens a file that only its user can read (0600), makes it where there is none, and repairs the mode of one that is
+/// there. What is in it stays.
+///
+/// # Errors
+///
+/// When it can be neither opened nor made.
+pub fn private_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path)?;
+    #[cfg(unix)]
+    private::repair_file(path)?;
+    Ok(file)
+}
+
 /// Modes of Unix.
 #[cfg(unix)]
 mod private {
@@ -54,6 +72,10 @@ mod private {
             repair_below(&entry.path(), owner);
         }
         Ok(())
+    }
+
+    pub(super) fn repair_file(path: &Path) -> io::Result<()> {
+        close(path, &fs::metadata(path)?, rustix::process::geteuid().as_raw())
     }
 
     fn repair_below(path: &Path, owner: u32) {

@@ -7,13 +7,13 @@ use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 use llama_cpp_2::vocab::LlamaVocab;
+use workly_core::answer::StopReason;
 use workly_core::chat::Role;
 use workly_core::model::ModelInfo;
 use workly_core::problem::{Problem, ProblemCode};
 use workly_core::prompt_chunks::PromptChunks;
 use workly_core::sampling::Sampler;
 use workly_core::text::AnswerText;
-use workly_core::answer::StopReason;
 use workly_engine::fault::FaultPoint;
 use workly_engine::protocol::{GenerateRequest, Generated, Reply, ResumeRequest, UnfinishedAnswer};
 

@@ -4,7 +4,7 @@
 
 pub mod arguments;
 pub mod ask;
-pub mod conversations;
+pub mod chats;
 mod cpu;
 mod launcher;
 pub mod manager;

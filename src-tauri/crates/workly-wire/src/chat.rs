@@ -15,6 +15,10 @@ use workly_core::sampling::Sampling;
 /// whether an answer is being written.
 pub const CONVERSATION_CHANGED: &str = "conversation-changed";
 
+/// Name of the event that carries all [`StoreNotice`]s, a list, after each change of them. The list of conversations
+/// may be another one then.
+pub const STORE_CHANGED: &str = "store-changed";
+
 /// A conversation in the list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct ConversationSummary {
@@ -189,11 +193,11 @@ impl ConversationView {
     }
 }
 
-/// What happened to the stored conversations when Workly started.
+/// What the user has to know of the stored conversations.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum StoreNotice {
-    /// The file was damaged; the newest good backup took its place.
+    /// The file was damaged and nothing in it could be read; the newest good backup took its place.
     Restored {
         /// When that backup was made, milliseconds since 1970 (UTC).
         #[ts(type = "number")]
@@ -201,16 +205,41 @@ pub enum StoreNotice {
         /// Name of the damaged file, which was kept.
         kept_as: String,
     },
-    /// The file was damaged and there was no good backup; Workly starts with no conversations.
+    /// The file was damaged; what could be read of it was taken over, what could not came from the newest good backup.
+    Salvaged {
+        /// Messages that were read from the damaged file.
+        messages: u32,
+        /// When the backup was made, milliseconds since 1970 (UTC); none where there was no good one.
+        #[ts(type = "number | null")]
+        backup_ms: Option<i64>,
+        /// Name of the damaged file, which was kept.
+        kept_as: String,
+    },
+    /// The file was damaged, nothing in it could be read, and there was no good backup; there are no conversations now.
     Emptied {
         /// Name of the damaged file, which was kept.
         kept_as: String,
     },
-    /// The file cannot be opened or written; what is said now is forgotten when Workly ends.
+    /// The file was gone; the newest good backup took its place.
+    Missing {
+        /// When that backup was made, milliseconds since 1970 (UTC).
+        #[ts(type = "number")]
+        backup_ms: i64,
+    },
+    /// The file cannot be opened: what is said now is in memory. It is tried again, and then all of it is kept.
     NotKept {
         /// What the system reported.
         details: String,
     },
+    /// Another Workly works in this folder: what is said now is in memory, and is kept when that one has ended.
+    InUse,
+    /// What was said last is not on the disk yet; it is tried again.
+    NotSaved {
+        /// What the system reported.
+        details: String,
+    },
+    /// What was only in memory is on the disk now.
+    Saved,
 }
 
 /// All the chat page needs to draw itself for the first time.
@@ -223,7 +252,7 @@ pub struct ChatSnapshot {
     /// The message begun for a conversation that does not exist yet.
     pub draft: String,
     /// What the user has to know of the store.
-    pub notice: Option<StoreNotice>,
+    pub notices: Vec<StoreNotice>,
 }
 
 /// A piece of a text that was searched.

@@ -14,7 +14,7 @@ use workly_core::switch_plan::SwitchStrategy;
 use workly_core::why::{Notice, Why, WorkerFault, WorkerFaultKind};
 
 use crate::answer::{AnswerEvent, AnswerRequest, AnswerStats, AnswerSwitch};
-use crate::chat::{self, CONVERSATION_CHANGED};
+use crate::chat::{self, CONVERSATION_CHANGED, STORE_CHANGED};
 use crate::model::{AppSnapshot, MODEL_CHANGED, ModelState, ModelView};
 use crate::models::{self, LIBRARY_CHANGED, MODELS_DRAGGED, TRANSFERS_CHANGED};
 use crate::monitor;
@@ -57,6 +57,7 @@ pub fn typescript() -> String {
          export const MODEL_CHANGED = \"{MODEL_CHANGED}\";\n\
          export const SETTINGS_CHANGED = \"{SETTINGS_CHANGED}\";\n\
          export const CONVERSATION_CHANGED = \"{CONVERSATION_CHANGED}\";\n\
+         export const STORE_CHANGED = \"{STORE_CHANGED}\";\n\
          export const LIBRARY_CHANGED = \"{LIBRARY_CHANGED}\";\n\
          export const TRANSFERS_CHANGED = \"{TRANSFERS_CHANGED}\";\n\
          export const MODELS_DRAGGED = \"{MODELS_DRAGGED}\";\n"

@@ -73,8 +73,8 @@ impl Heard {
 
 #[cfg(test)]
 mod tests {
-    use workly_core::profile::Profile;
     use workly_core::answer::StopReason;
+    use workly_core::profile::Profile;
 
     use super::*;
 

@@ -12,10 +12,10 @@ use workly_core::device::DeviceWish;
 use workly_core::model::ContextSize;
 use workly_core::profile::{Profile, ProfileChoice};
 use workly_core::sampling::Sampling;
-use workly_wire::answer::AnswerRequest;
-use workly_wire::model::ModelSnapshot;
 use workly_runtime::manager::{AnswerStream, ModelManager, ModelSettings, Patience};
 use workly_runtime::monitor::{Monitor, MonitorSettings, Sources};
+use workly_wire::answer::AnswerRequest;
+use workly_wire::model::ModelSnapshot;
 
 use crate::support::progress::Deadline;
 use crate::support::{PROGRAM, is_alive, model, workers_of};

@@ -1,8 +1,8 @@
+use workly_core::answer::StopReason;
 use workly_core::model::ModelInfo;
 use workly_core::problem::{Problem, ProblemCode};
 use workly_core::sampling::Sampling;
 use workly_core::text::AnswerText;
-use workly_core::answer::StopReason;
 
 use super::*;
 use crate::protocol::{GenerateRequest, Generated, ResumeRequest};

@@ -5,12 +5,12 @@ use std::time::Duration;
 use fastrand::Rng;
 use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
+use workly_core::answer::StopReason;
 use workly_core::layer_plan::{Footprint, FootprintTable};
 use workly_core::model::{ContextSize, KvType, ModelInfo};
 use workly_core::problem::{Problem, ProblemCode};
 use workly_core::sampling::Sampling;
 use workly_core::text::AnswerText;
-use workly_core::answer::StopReason;
 
 use super::*;
 use crate::call::WAITING_EVENTS;
@@ -138,7 +138,6 @@ fn reply(random: &mut Rng, command: &Command, next: &mut u32) -> Reply {
                 seconds: near_time(random),
                 prompt_tokens: near(random, 3),
                 cached_prompt_tokens: 0,
-                dropped_turns: 0,
                 stop: StopReason::End,
             }),
             1 => {

@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant as StdInstant;
 
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -14,53 +13,14 @@ use workly_core::problem::{Problem, ProblemCode};
 use workly_wire::answer::{AnswerEvent, AnswerRequest};
 use workly_wire::chat::{Asked, ChatEvent, ConversationSummary};
 
+use workly_store::{Begun, Conversations, Store, Stored, unix_ms};
+
 use super::live::Live;
-use super::messages::Begun;
-use super::{Conversations, now_ms};
-use crate::manager::{AnswerStream, ModelManager, random_seed};
+use super::model::{AnswerSource, Model};
+use crate::manager::random_seed;
 
 /// How long text may wait before it is committed. With the commit itself less than half a second is at risk.
 const COMMIT_EVERY: Duration = Duration::from_millis(200);
-
-/// The model that answers.
-pub trait Model: Clone + Send + Sync + 'static {
-    /// An answer on its way.
-    type Answer: AnswerSource;
-    /// Asks for an answer; it waits its turn.
-    fn answer(&self, request: AnswerRequest) -> Self::Answer;
-    /// Stops the answer being written and those that wait.
-    fn stop(&self);
-    /// Name of the loaded model.
-    fn name(&self) -> Option<String>;
-}
-
-/// An answer on its way. Dropping it stops it.
-pub trait AnswerSource: Send + 'static {
-    /// The next event; `None` after the last one.
-    fn next(&mut self) -> impl Future<Output = Option<AnswerEvent>> + Send;
-}
-
-impl Model for ModelManager {
-    type Answer = AnswerStream;
-
-    fn answer(&self, request: AnswerRequest) -> AnswerStream {
-        self.answer(request)
-    }
-
-    fn stop(&self) {
-        self.stop();
-    }
-
-    fn name(&self) -> Option<String> {
-        self.snapshot().borrow().model.as_ref().map(|model| model.name.clone())
-    }
-}
-
-impl AnswerSource for AnswerStream {
-    fn next(&mut self) -> impl Future<Output = Option<AnswerEvent>> + Send {
-        self.next()
-    }
-}
 
 /// Conversations with a model.
 #[derive(Debug, Clone)]
@@ -76,8 +36,8 @@ pub struct Chats<M> {
 struct Running {
     /// None between asking the store and knowing the answer's number.
     live: Option<Arc<Mutex<Live>>>,
-    /// Tells the task to leave the model alone and finish.
-    leave: Arc<Notify>,
+    /// Tells the task that the user wants no more.
+    stop: Arc<Notify>,
 }
 
 /// What is asked of the model.
@@ -118,7 +78,7 @@ impl<M: Model> Chats<M> {
             id
         } else {
             let created = self.store.with(|store| {
-                let id = store.create(now_ms())?;
+                let id = store.create(unix_ms())?;
                 store.save_draft(None, "")?;
                 store.set_open(Some(id))?;
                 Ok(id)
@@ -167,30 +127,22 @@ impl<M: Model> Chats<M> {
         })
     }
 
-    /// Stops the answer being written in a conversation.
+    /// Stops the answer being written in a conversation, and no other.
     pub fn stop(&self, conversation: i64) {
-        let running = self.running();
-        let Some(answer) = running.get(&conversation) else { return };
-        if running.len() == 1 {
-            // Its worker tells the figures.
-            self.model.stop();
-        } else {
-            answer.leave.notify_one();
+        if let Some(answer) = self.running().get(&conversation) {
+            answer.stop.notify_one();
         }
     }
 
-    /// Keeps what is being written as it is, and waits until everything is on the disk.
+    /// Keeps what is being written as it is, and waits until everything is on the disk and the file is closed.
     pub async fn shut_down(&self) {
         let unfinished: Vec<_> = self.running().values().filter_map(|running| running.live.clone()).collect();
         for live in unfinished {
             let mut live = locked(&live);
-            if !live.has_ended() {
-                live.interrupted();
-                let message = live.message().clone();
-                self.store.later(move |store| store.write_answer(&message));
-            }
+            live.interrupted();
+            self.keep(&mut live);
         }
-        let _ = self.store.with(|_| Ok(())).await;
+        self.store.close().await;
     }
 
     async fn begin(
@@ -199,8 +151,7 @@ impl<M: Model> Chats<M> {
         wish: Wish,
         watcher: UnboundedSender<ChatEvent>,
     ) -> Result<Asked, Problem> {
-        let leave = self.take_turn(conversation)?;
-        let asked = StdInstant::now();
+        let stop = self.take_turn(conversation)?;
         let begun = self.store.with(move |store| begin(store, conversation, wish)).await;
         let (summary, begun) = match begun {
             Ok(begun) => begun,
@@ -209,11 +160,11 @@ impl<M: Model> Chats<M> {
                 return Err(problem);
             }
         };
-        let mut live = Live::new(begun.answer.clone(), asked);
+        let mut live = Live::new(begun.answer.clone());
         live.name_model(self.model.name());
         live.watch(watcher);
         let live = Arc::new(Mutex::new(live));
-        let running = Running { live: Some(Arc::clone(&live)), leave: Arc::clone(&leave) };
+        let running = Running { live: Some(Arc::clone(&live)), stop: Arc::clone(&stop) };
         self.running().insert(conversation, running);
         let _ = self.changed.send(summary.clone());
         let source = self.model.answer(AnswerRequest {
@@ -224,7 +175,7 @@ impl<M: Model> Chats<M> {
             ignore_end: false,
         });
         let chats = self.clone();
-        tokio::spawn(async move { chats.write(conversation, source, live, leave).await });
+        tokio::spawn(async move { chats.write(conversation, source, live, stop).await });
         Ok(Asked { conversation: summary, question: begun.question, answer: begun.answer })
     }
 
@@ -235,28 +186,19 @@ impl<M: Model> Chats<M> {
             let message = "An answer is still being written here. Wait for it, or stop it first.";
             return Err(Problem::new(ProblemCode::AnswerRunning, message));
         }
-        let leave = Arc::new(Notify::new());
-        running.insert(conversation, Running { live: None, leave: Arc::clone(&leave) });
-        Ok(leave)
+        let stop = Arc::new(Notify::new());
+        running.insert(conversation, Running { live: None, stop: Arc::clone(&stop) });
+        Ok(stop)
     }
 
-    /// Passes an answer on, and commits it as it grows.
-    async fn write(&self, conversation: i64, source: M::Answer, live: Arc<Mutex<Live>>, leave: Arc<Notify>) {
-        let mut source = Some(source);
+    /// Passes an answer on, and gives the store what came of it, a few times a second.
+    async fn write(&self, conversation: i64, mut source: M::Answer, live: Arc<Mutex<Live>>, stop: Arc<Notify>) {
         let mut commit_at: Option<Instant> = None;
-        while let Some(events) = &mut source {
+        while !locked(&live).has_ended() {
             tokio::select! {
-                event = events.next() => {
-                    let mut live = locked(&live);
-                    match event {
-                        Some(event) => live.hear(event),
-                        None => live.hear(AnswerEvent::Failed(ended_early())),
-                    }
-                    if live.has_ended() {
-                        source = None;
-                    } else {
-                        commit_at.get_or_insert_with(|| Instant::now() + COMMIT_EVERY);
-                    }
+                event = source.next() => {
+                    locked(&live).hear(event.unwrap_or_else(|| AnswerEvent::Failed(ended_early())));
+                    commit_at.get_or_insert_with(|| Instant::now() + COMMIT_EVERY);
                 }
                 () = due(commit_at) => {
                     commit_at = None;
@@ -264,33 +206,32 @@ impl<M: Model> Chats<M> {
                     if !live.has_model_name() {
                         live.name_model(self.model.name());
                     }
-                    // `shut_down` has kept it already.
-                    if !live.has_ended() {
-                        let message = live.message().clone();
-                        self.store.later(move |store| store.write_answer(&message));
-                    }
+                    self.keep(&mut live);
                 }
-                () = leave.notified() => {
-                    source = None;
-                    locked(&live).stopped();
-                }
+                // Its last event carries the figures.
+                () = stop.notified() => source.stop(),
             }
         }
-        let message = {
+        drop(source);
+        {
             let mut live = locked(&live);
             live.name_model(self.model.name());
-            live.message().clone()
-        };
-        let kept = self.store.with(move |store| {
-            store.write_answer(&message)?;
-            store.summary(conversation)
-        });
-        let kept = kept.await;
+            self.keep(&mut live);
+        }
+        // Where it cannot be written it is tried again, and the store says so.
+        let _ = self.store.flushed().await;
+        let summary = self.store.read(move |store| store.summary(conversation)).await;
         self.running().remove(&conversation);
-        match kept {
-            Ok(summary) => drop(self.changed.send(summary)),
+        match summary {
+            Ok(summary) => drop(self.changed.send(ConversationSummary { answering: false, ..summary })),
             // Deleted while it was written, most likely.
-            Err(problem) => tracing::warn!("an answer was not kept: {problem}"),
+            Err(problem) => tracing::warn!("an answer has no conversation: {problem}"),
+        }
+    }
+
+    fn keep(&self, live: &mut Live) {
+        if let Some(part) = live.take_part() {
+            self.store.keep_answer(part);
         }
     }
 
@@ -300,8 +241,8 @@ impl<M: Model> Chats<M> {
 }
 
 /// Writes down what is asked.
-fn begin(store: &mut super::Store, conversation: i64, wish: Wish) -> super::Stored<(ConversationSummary, Begun)> {
-    let now = now_ms();
+fn begin(store: &mut Store, conversation: i64, wish: Wish) -> Stored<(ConversationSummary, Begun)> {
+    let now = unix_ms();
     let begun = match wish {
         Wish::Ask { text } => store.ask(conversation, text.trim(), now)?,
         Wish::Regenerate { message } => store.regenerate(conversation, message, now)?,

@@ -1,17 +1,3 @@
-//! The tables, and how older files come to have them.
-
-use rusqlite::Connection;
-
-use super::{StoreError, Stored};
-
-/// One step for each version of the file; a step is never changed once it was released.
-const STEPS: [&str; 1] = [FIRST];
-
-/// Messages form a tree: an edit or another answer stands beside the first one, under the same parent. Which of them is
-/// shown is remembered by the parent, so that a branch comes back as it was left.
-///
-/// Full-text search takes a message up when it is complete: an answer is rewritten several times a second before.
-const FIRST: &str = "
 CREATE TABLE conversations (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     title TEXT NOT NULL DEFAULT '',
@@ -80,27 +66,18 @@ CREATE TABLE switches (
 ) STRICT;
 
 CREATE TABLE memory (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-";
 
-/// How this process talks to the file. Every commit is on the disk when it returns.
-pub(super) fn configure(connection: &Connection) -> Stored<()> {
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "foreign_keys", true)?;
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
-    connection.set_prepared_statement_cache_capacity(64);
-    Ok(())
-}
-
-/// Brings the file to the present version.
-pub(super) fn migrate(connection: &mut Connection) -> Stored<()> {
-    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let done = usize::try_from(version).ok().filter(|done| *done <= STEPS.len()).ok_or(StoreError::TooNew(version))?;
-    for (version, step) in (1_i64..).zip(STEPS).skip(done) {
-        let transaction = connection.transaction()?;
-        transaction.execute_batch(step)?;
-        transaction.pragma_update(None, "user_version", version)?;
-        transaction.commit()?;
-    }
-    Ok(())
-}
+PRAGMA user_version = 1;
+INSERT INTO conversations (id, title, created_ms, updated_ms, active_root) VALUES (1, 'Old', 1, 5, 1), (2, 'Other', 1, 4, 3);
+INSERT INTO messages (id, conversation, parent, role, content, state, created_ms, record, active_child) VALUES
+    (1, 1, NULL, 'user', 'Is it kept?', 'done', 1, NULL, 2),
+    (2, 1, 1, 'assistant', 'It is so far', 'streaming', 2, '{"model":"Old","profile":"cpu_fallback","stats":null,"switches":[{"switch":{"from":"performance","to":"cpu_fallback","reason":"cpu_fallback: VRAM 94 % (game 4.0 GB)","strategy":"standby","at_token":2,"gap_ms":20.0,"vram_released_ms":null,"state_bytes":null,"saved_in_ms":null,"restored_in_ms":null},"at_text":9}],"dropped_turns":0,"problem":null}', NULL),
+    (3, 2, NULL, 'user', 'Another question', 'done', 3, NULL, 4),
+    (4, 2, 3, 'assistant', '', 'streaming', 4, NULL, NULL);
+-- Version 1 wrote once more after the end, and the index kept the shorter text.
+UPDATE messages SET content = 'An answer', state = 'interrupted' WHERE id = 4;
+UPDATE messages SET content = 'An answer with an outgrown tail', state = 'stopped' WHERE id = 4;
+INSERT INTO switches (at_ms, from_profile, to_profile, reason, code, strategy, gap_ms) VALUES
+    (10, 'cpu_fallback', 'performance', 'performance: VRAM 20 %', 'recovered', 'standby', 12.5),
+    (20, 'performance', 'balanced', '{"code":"asked","after_token":7}', '', NULL, NULL),
+    (30, 'balanced', 'performance', 'null', '', NULL, NULL);

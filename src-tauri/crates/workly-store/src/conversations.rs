@@ -1,42 +1,23 @@
-//! The database as conversations: the list, titles, settings, drafts, and what was open last.
+//! The conversations: the list, titles, settings, drafts, and what was open last.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use workly_wire::chat::{ConversationSettings, ConversationSummary, ConversationView};
 
-use super::{StoreError, Stored, messages};
+use crate::database::{Store, exactly_one, recall, remember};
+use crate::error::{StoreError, Stored};
+use crate::messages;
+use crate::titles::{shortened, title_of};
 
-/// Longest title made from a first message, characters.
-const TITLE_LENGTH: usize = 60;
 const OPEN: &str = "open";
 const DRAFT: &str = "draft";
+/// How long a deleted conversation can be brought back, milliseconds; then it is removed for good.
+pub const TAKEN_BACK_MS: i64 = 30_000;
 const SUMMARY: &str = "
 SELECT id, title, updated_ms,
     EXISTS (SELECT 1 FROM messages WHERE conversation = conversations.id AND state = 'streaming')
 FROM conversations WHERE deleted_ms IS NULL";
 
-/// The conversations and the switch log. One owner; every change is on the disk when its function returns.
-#[derive(Debug)]
-pub struct Store {
-    pub(super) connection: Connection,
-}
-
 impl Store {
-    pub(super) fn new(connection: Connection) -> Self {
-        Self { connection }
-    }
-
-    /// What the last run left behind: answers that were being written are marked as interrupted, deleted conversations
-    /// are removed for good.
-    pub(super) fn after_start(&mut self) -> Stored<()> {
-        let transaction = self.connection.transaction()?;
-        transaction.execute("UPDATE messages SET state = 'interrupted' WHERE state = 'streaming'", [])?;
-        let deleted = "SELECT id FROM conversations WHERE deleted_ms IS NOT NULL";
-        transaction.pragma_update(None, "defer_foreign_keys", true)?;
-        transaction.execute(&format!("DELETE FROM messages WHERE conversation IN ({deleted})"), [])?;
-        transaction.execute("DELETE FROM conversations WHERE deleted_ms IS NOT NULL", [])?;
-        Ok(transaction.commit()?)
-    }
-
     /// All conversations, the one something was said in last first.
     ///
     /// # Errors
@@ -72,12 +53,6 @@ impl Store {
         Ok(ConversationView { summary, settings, draft, messages: messages::branch(&self.connection, id)? })
     }
 
-    /// Whether nothing was ever said.
-    pub(super) fn is_empty(&self) -> bool {
-        let any = self.connection.query_row("SELECT EXISTS (SELECT 1 FROM messages)", [], |row| row.get(0));
-        any.is_ok_and(|any: bool| !any)
-    }
-
     /// A conversation in which nothing was said yet.
     ///
     /// # Errors
@@ -110,7 +85,7 @@ impl Store {
         Ok(content.map(|content| title_of(&content)).unwrap_or_default())
     }
 
-    /// Takes a conversation out of the list and the search. It can be restored until Workly starts anew.
+    /// Takes a conversation out of the list and the search. It can be restored for [`TAKEN_BACK_MS`].
     ///
     /// # Errors
     ///
@@ -150,15 +125,7 @@ impl Store {
     ///
     /// When it cannot be kept.
     pub fn save_draft(&mut self, id: Option<i64>, draft: &str) -> Stored<()> {
-        match id {
-            Some(id) => {
-                self.connection
-                    .execute("UPDATE conversations SET draft = ?2 WHERE id = ?1", params![id, draft])
-                    .map_err(StoreError::from)?;
-                Ok(())
-            }
-            None => self.remember(DRAFT, draft),
-        }
+        save_draft(&self.connection, id, draft)
     }
 
     /// The message begun for a conversation that does not exist yet.
@@ -167,7 +134,7 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn draft_of_new(&self) -> Stored<String> {
-        Ok(self.recall(DRAFT)?.unwrap_or_default())
+        Ok(recall(&self.connection, DRAFT)?.unwrap_or_default())
     }
 
     /// Notes which conversation is open.
@@ -176,7 +143,7 @@ impl Store {
     ///
     /// When it cannot be kept.
     pub fn set_open(&mut self, id: Option<i64>) -> Stored<()> {
-        self.remember(OPEN, &id.map(|id| id.to_string()).unwrap_or_default())
+        set_open(&self.connection, id)
     }
 
     /// The conversation that was open last, if it is still there.
@@ -185,77 +152,32 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn last_open(&self) -> Stored<Option<ConversationView>> {
-        let Some(id) = self.recall(OPEN)?.and_then(|id| id.parse().ok()) else { return Ok(None) };
+        let Some(id) = recall(&self.connection, OPEN)?.and_then(|id| id.parse().ok()) else { return Ok(None) };
         match self.view(id) {
             Err(StoreError::Missing) => Ok(None),
             other => other.map(Some),
         }
     }
+}
 
-    fn remember(&mut self, name: &str, value: &str) -> Stored<()> {
-        let upsert =
-            "INSERT INTO memory (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-        self.connection.prepare_cached(upsert)?.execute([name, value])?;
-        Ok(())
-    }
-
-    fn recall(&self, name: &str) -> Stored<Option<String>> {
-        let mut statement = self.connection.prepare_cached("SELECT value FROM memory WHERE name = ?1")?;
-        Ok(statement.query_row([name], |row| row.get(0)).optional()?)
+/// Keeps a message the user has begun; without a conversation, the one for the next new conversation.
+pub(crate) fn save_draft(connection: &Connection, id: Option<i64>, draft: &str) -> Stored<()> {
+    match id {
+        Some(id) => {
+            connection
+                .prepare_cached("UPDATE conversations SET draft = ?2 WHERE id = ?1")?
+                .execute(params![id, draft])?;
+            Ok(())
+        }
+        None => remember(connection, DRAFT, draft),
     }
 }
 
-/// Something was said: the conversation moves to the top, and takes its title from its first message.
-pub(super) fn touch(transaction: &Transaction<'_>, id: i64, first_message: Option<&str>, now_ms: i64) -> Stored<()> {
-    let changed = transaction.execute("UPDATE conversations SET updated_ms = ?2 WHERE id = ?1", [id, now_ms])?;
-    exactly_one(changed)?;
-    if let Some(message) = first_message {
-        transaction.execute(
-            "UPDATE conversations SET title = ?2 WHERE id = ?1 AND NOT is_renamed",
-            params![id, title_of(message)],
-        )?;
-    }
-    Ok(())
+/// Notes which conversation is open.
+pub(crate) fn set_open(connection: &Connection, id: Option<i64>) -> Stored<()> {
+    remember(connection, OPEN, &id.map(|id| id.to_string()).unwrap_or_default())
 }
 
-pub(super) fn exactly_one(changed: usize) -> Stored<()> {
-    if changed == 1 { Ok(()) } else { Err(StoreError::Missing) }
-}
-
-pub(super) fn to_summary(row: &Row<'_>) -> rusqlite::Result<ConversationSummary> {
+fn to_summary(row: &Row<'_>) -> rusqlite::Result<ConversationSummary> {
     Ok(ConversationSummary { id: row.get(0)?, title: row.get(1)?, updated_ms: row.get(2)?, answering: row.get(3)? })
-}
-
-/// The beginning of a message as a title: its first line that says something, without Markdown's marks.
-fn title_of(message: &str) -> String {
-    let line = message.lines().map(|line| line.trim_matches(|c: char| c.is_whitespace() || "#>*`-".contains(c)));
-    shortened(line.into_iter().find(|line| !line.is_empty()).unwrap_or_default(), TITLE_LENGTH)
-}
-
-/// One line of at most `length` characters, cut between words where that leaves most of it.
-fn shortened(text: &str, length: usize) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let Some((end, _)) = line.char_indices().nth(length) else { return line };
-    let cut = &line[..end];
-    let at_word = cut.rfind(' ').filter(|at| *at > end / 2).map_or(cut, |at| &cut[..at]);
-    format!("{}…", at_word.trim_end_matches([',', ';', ':', '.']))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_title_is_the_first_line_that_says_something() {
-        assert_eq!(title_of("\n\n## **Hello** there\nmore"), "Hello** there");
-        assert_eq!(title_of("```\nlet x = 1;\n```"), "let x = 1;");
-        assert_eq!(title_of("   "), "");
-    }
-
-    #[test]
-    fn a_long_title_is_cut_between_words() {
-        let title = title_of("Explain to me, slowly and in simple words, what a graphics card is good for today");
-        assert_eq!(title, "Explain to me, slowly and in simple words, what a graphics…");
-        assert_eq!(title_of(&"é".repeat(100)).chars().count(), TITLE_LENGTH + 1);
-    }
 }

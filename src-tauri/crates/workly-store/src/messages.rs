@@ -7,24 +7,35 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use workly_core::chat::{Message, Role};
 use workly_wire::chat::{AnswerRecord, ConversationSettings, MessageState, StoredMessage};
 
-use super::store::{self, Store};
-use super::{StoreError, Stored};
+use crate::database::{Store, exactly_one};
+use crate::error::{StoreError, Stored};
+use crate::titles::title_of;
 
 /// Columns that [`to_message`] reads.
-pub(super) const COLUMNS: &str = "m.id, m.parent, m.role, m.content, m.state, m.created_ms, m.record";
+pub(crate) const COLUMNS: &str = "m.id, m.parent, m.role,
+    m.content || coalesce((SELECT group_concat(text, '' ORDER BY start) FROM pieces WHERE message = m.id), ''),
+    m.state, m.created_ms, m.record";
 
 /// A question that was asked, the answer to be, and what the model is given.
 #[derive(Debug, Clone)]
-pub(super) struct Begun {
-    pub(super) question: Option<StoredMessage>,
-    pub(super) answer: StoredMessage,
-    pub(super) messages: Vec<Message>,
-    pub(super) settings: ConversationSettings,
+pub struct Begun {
+    /// The question, where a new one was asked.
+    pub question: Option<StoredMessage>,
+    /// The answer to be, still empty.
+    pub answer: StoredMessage,
+    /// What the model is given.
+    pub messages: Vec<Message>,
+    /// How the answer is written.
+    pub settings: ConversationSettings,
 }
 
 impl Store {
     /// Adds a question at the end of the chosen branch, and an empty answer. The draft is used up.
-    pub(super) fn ask(&mut self, conversation: i64, text: &str, now_ms: i64) -> Stored<Begun> {
+    ///
+    /// # Errors
+    ///
+    /// When the conversation is not there, or it cannot be kept.
+    pub fn ask(&mut self, conversation: i64, text: &str, now_ms: i64) -> Stored<Begun> {
         let transaction = self.connection.transaction()?;
         let parent = end_of_branch(&transaction, conversation)?;
         let question = insert_question(&transaction, conversation, parent, text, now_ms)?;
@@ -36,7 +47,11 @@ impl Store {
     }
 
     /// Puts another wording beside a question, and an empty answer under it.
-    pub(super) fn edit(&mut self, conversation: i64, message: i64, text: &str, now_ms: i64) -> Stored<Begun> {
+    ///
+    /// # Errors
+    ///
+    /// When the question is not there, or it cannot be kept.
+    pub fn edit(&mut self, conversation: i64, message: i64, text: &str, now_ms: i64) -> Stored<Begun> {
         let transaction = self.connection.transaction()?;
         let (place, parent, role) = place_of(&transaction, message)?;
         if role != Role::User || place != conversation {
@@ -50,7 +65,11 @@ impl Store {
     }
 
     /// Puts an empty answer beside another one. One that never said anything gives its place up.
-    pub(super) fn regenerate(&mut self, conversation: i64, message: i64, now_ms: i64) -> Stored<Begun> {
+    ///
+    /// # Errors
+    ///
+    /// When the answer is not there, or it cannot be kept.
+    pub fn regenerate(&mut self, conversation: i64, message: i64, now_ms: i64) -> Stored<Begun> {
         let transaction = self.connection.transaction()?;
         let (place, parent, role) = place_of(&transaction, message)?;
         let is_answer = role == Role::Assistant && place == conversation;
@@ -61,19 +80,10 @@ impl Store {
             [message],
         )?;
         let answer = insert_answer(&transaction, conversation, question, now_ms)?;
-        store::touch(&transaction, conversation, None, now_ms)?;
+        touch(&transaction, conversation, None, now_ms)?;
         let begun = begun(&transaction, conversation, None, answer)?;
         transaction.commit()?;
         Ok(begun)
-    }
-
-    /// Keeps an answer as far as it is.
-    pub(super) fn write_answer(&mut self, message: &StoredMessage) -> Stored<()> {
-        let record = message.answer.as_ref().map(serde_json::to_string).transpose()?;
-        let update = "UPDATE messages SET content = ?2, state = ?3, record = ?4 WHERE id = ?1";
-        let mut statement = self.connection.prepare_cached(update)?;
-        let changed = statement.execute(params![message.id, message.content, State(message.state), record])?;
-        store::exactly_one(changed)
     }
 
     /// Chooses the branch that holds a message; below it, the one chosen there last. Returns the conversation.
@@ -120,6 +130,19 @@ fn begun(transaction: &Transaction<'_>, conversation: i64, question: Option<i64>
     })
 }
 
+/// Something was said: the conversation moves to the top, and takes its title from its first message.
+fn touch(transaction: &Transaction<'_>, id: i64, first_message: Option<&str>, now_ms: i64) -> Stored<()> {
+    let changed = transaction.execute("UPDATE conversations SET updated_ms = ?2 WHERE id = ?1", [id, now_ms])?;
+    exactly_one(changed)?;
+    if let Some(message) = first_message {
+        transaction.execute(
+            "UPDATE conversations SET title = ?2 WHERE id = ?1 AND NOT is_renamed",
+            params![id, title_of(message)],
+        )?;
+    }
+    Ok(())
+}
+
 /// The last message of the chosen branch.
 fn end_of_branch(transaction: &Transaction<'_>, conversation: i64) -> Stored<Option<i64>> {
     let down = "
@@ -148,7 +171,7 @@ fn insert_question(
     text: &str,
     now_ms: i64,
 ) -> Stored<i64> {
-    store::touch(transaction, conversation, parent.is_none().then_some(text), now_ms)?;
+    touch(transaction, conversation, parent.is_none().then_some(text), now_ms)?;
     insert(transaction, conversation, parent, Role::User, text, MessageState::Done, now_ms)
 }
 
@@ -183,7 +206,7 @@ fn insert(
 }
 
 /// The chosen branch, the first message first.
-pub(super) fn branch(connection: &Connection, conversation: i64) -> Stored<Vec<StoredMessage>> {
+pub(crate) fn branch(connection: &Connection, conversation: i64) -> Stored<Vec<StoredMessage>> {
     let down = format!(
         "WITH RECURSIVE down (id, depth) AS (
             SELECT active_root, 0 FROM conversations WHERE id = ?1 AND active_root IS NOT NULL
@@ -201,7 +224,7 @@ pub(super) fn branch(connection: &Connection, conversation: i64) -> Stored<Vec<S
 }
 
 /// The messages under each parent, in the order they were written.
-pub(super) fn siblings(connection: &Connection, conversation: i64) -> Stored<HashMap<Option<i64>, Vec<i64>>> {
+pub(crate) fn siblings(connection: &Connection, conversation: i64) -> Stored<HashMap<Option<i64>, Vec<i64>>> {
     let mut statement =
         connection.prepare_cached("SELECT id, parent FROM messages WHERE conversation = ?1 ORDER BY id")?;
     let mut rows = statement.query([conversation])?;
@@ -232,7 +255,9 @@ fn spoken(transaction: &Transaction<'_>, answer: i64, system_prompt: &str) -> St
         WITH RECURSIVE up (id, depth) AS (
             SELECT parent, 0 FROM messages WHERE id = ?1
             UNION ALL SELECT m.parent, depth + 1 FROM up JOIN messages m ON m.id = up.id WHERE m.parent IS NOT NULL
-        ) SELECT m.role, m.content FROM up JOIN messages m ON m.id = up.id ORDER BY depth DESC";
+        ) SELECT m.role,
+            m.content || coalesce((SELECT group_concat(text, '' ORDER BY start) FROM pieces WHERE message = m.id), '')
+        FROM up JOIN messages m ON m.id = up.id ORDER BY depth DESC";
     let mut statement = transaction.prepare_cached(up)?;
     let mut rows = statement.query([answer])?;
     let mut messages: Vec<Message> = Vec::new();
@@ -255,7 +280,7 @@ fn spoken(transaction: &Transaction<'_>, answer: i64, system_prompt: &str) -> St
 }
 
 /// A row of [`COLUMNS`]; who stands beside it is not known yet.
-pub(super) fn to_message(row: &Row<'_>) -> rusqlite::Result<StoredMessage> {
+pub(crate) fn to_message(row: &Row<'_>) -> rusqlite::Result<StoredMessage> {
     let (Speaker(role), State(state)) = (row.get(2)?, row.get(4)?);
     let record: Option<String> = row.get(6)?;
     // A record of a newer or older shape is worth less than the text beside it.
@@ -296,7 +321,7 @@ impl FromSql for Speaker {
 }
 
 /// A state as the database spells it.
-struct State(MessageState);
+pub(crate) struct State(pub(crate) MessageState);
 
 const STATES: [(MessageState, &str); 5] = [
     (MessageState::Streaming, "streaming"),

@@ -6,9 +6,10 @@ use serde_json::json;
 use workly_core::chat::Role;
 use workly_wire::chat::{ExportFormat, ExportWords, StoredMessage};
 
-use super::messages::{self, COLUMNS};
-use super::store::Store;
-use super::{Stored, backup};
+use crate::database::Store;
+use crate::error::Stored;
+use crate::files::stamp;
+use crate::messages::{self, COLUMNS};
 
 impl Store {
     /// A conversation as the text of a file.
@@ -83,7 +84,7 @@ impl Store {
         let plain: String =
             summary.title.chars().map(|c| if c.is_alphanumeric() || c == '-' { c } else { ' ' }).collect();
         let stem = plain.split_whitespace().collect::<Vec<_>>().join(" ");
-        let stem = if stem.is_empty() { format!("Workly {}", backup::stamp(summary.updated_ms)) } else { stem };
+        let stem = if stem.is_empty() { format!("Workly {}", stamp(summary.updated_ms)) } else { stem };
         Ok(format!("{stem}.{ending}"))
     }
 }

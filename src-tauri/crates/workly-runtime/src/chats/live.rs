@@ -1,11 +1,10 @@
 //! One answer while it is written: its text, where its tokens begin, and who watches it.
 
-use std::time::Instant;
-
 use tokio::sync::mpsc::UnboundedSender;
 use workly_core::answer::StopReason;
-use workly_core::problem::ProblemCode;
-use workly_wire::answer::{AnswerEvent, AnswerStats};
+use workly_core::problem::{Problem, ProblemCode};
+use workly_store::AnswerPart;
+use workly_wire::answer::AnswerEvent;
 use workly_wire::chat::{AnswerRecord, ChatEvent, MessageState, PlacedSwitch, StoredMessage};
 
 /// An answer being written.
@@ -17,26 +16,15 @@ pub(super) struct Live {
     starts: Vec<u32>,
     /// Length of the text, in UTF-16 code units.
     length: u32,
-    asked: Instant,
-    first_token: Option<Instant>,
-    prompt_tokens: u32,
+    /// Length of the text that was given to the store, bytes.
+    given: usize,
+    /// Whether the store was given the end.
+    end_is_given: bool,
 }
 
 impl Live {
-    pub(super) fn new(message: StoredMessage, asked: Instant) -> Self {
-        Self {
-            message,
-            watchers: Vec::new(),
-            starts: Vec::new(),
-            length: 0,
-            asked,
-            first_token: None,
-            prompt_tokens: 0,
-        }
-    }
-
-    pub(super) fn message(&self) -> &StoredMessage {
-        &self.message
+    pub(super) fn new(message: StoredMessage) -> Self {
+        Self { message, watchers: Vec::new(), starts: Vec::new(), length: 0, given: 0, end_is_given: false }
     }
 
     /// Lets someone watch: first the answer as it is, then everything that happens to it.
@@ -47,18 +35,38 @@ impl Live {
         }
     }
 
-    /// Takes the next event, and passes it on.
+    /// What came since this was last asked, for the store. `None` after the end was given: an answer ends once.
+    pub(super) fn take_part(&mut self) -> Option<AnswerPart> {
+        if self.end_is_given {
+            return None;
+        }
+        let start = std::mem::replace(&mut self.given, self.message.content.len());
+        self.end_is_given = self.has_ended();
+        Some(AnswerPart {
+            message: self.message.id,
+            start,
+            text: self.message.content[start..].to_owned(),
+            state: self.message.state,
+            record: self.message.answer.clone(),
+        })
+    }
+
+    /// Takes the next event, and passes it on. What comes after the end is ignored: it was kept as it was.
     pub(super) fn hear(&mut self, event: AnswerEvent) {
+        if self.has_ended() {
+            return;
+        }
+        let event = match event {
+            AnswerEvent::Token { index, .. } if index as usize != self.starts.len() => {
+                AnswerEvent::Failed(out_of_order(index, self.starts.len()))
+            }
+            event => event,
+        };
         let record = self.message.answer.get_or_insert_with(AnswerRecord::default);
         match &event {
-            AnswerEvent::Prompt { total, dropped_turns, .. } => {
-                self.prompt_tokens = *total;
-                record.dropped_turns = *dropped_turns;
-            }
-            AnswerEvent::Token { index, text, profile, .. } => {
-                self.first_token.get_or_insert_with(Instant::now);
-                // A worker that computes tokens anew may tell of one again; its place stays.
-                self.starts.resize(self.starts.len().max(*index as usize + 1), self.length);
+            AnswerEvent::Prompt { dropped_turns, .. } => record.dropped_turns = *dropped_turns,
+            AnswerEvent::Token { text, profile, .. } => {
+                self.starts.push(self.length);
                 self.length += text.encode_utf16().count() as u32;
                 self.message.content.push_str(text);
                 record.profile = Some(*profile);
@@ -102,29 +110,22 @@ impl Live {
         self.message.state != MessageState::Streaming
     }
 
-    /// The user stopped it, and nobody else has the figures.
-    pub(super) fn stopped(&mut self) {
-        let tokens = self.starts.len() as u32;
-        let writing = self.first_token.map_or(0.0, |first| first.elapsed().as_secs_f64());
-        let first = self.first_token.map_or(0.0, |first| (first - self.asked).as_secs_f64() * 1_000.0);
-        self.hear(AnswerEvent::Done(AnswerStats {
-            tokens,
-            tokens_per_second: if tokens > 1 && writing > 0.0 { f64::from(tokens - 1) / writing } else { 0.0 },
-            prompt_tokens: self.prompt_tokens,
-            cached_prompt_tokens: 0,
-            time_to_first_token_ms: first,
-            stop: StopReason::Cancelled,
-        }));
-    }
-
     /// Workly ends while it is written.
     pub(super) fn interrupted(&mut self) {
-        self.message.state = MessageState::Interrupted;
+        if !self.has_ended() {
+            self.message.state = MessageState::Interrupted;
+        }
     }
 
     fn tell(&mut self, event: &ChatEvent) {
         self.watchers.retain(|watcher| watcher.send(event.clone()).is_ok());
     }
+}
+
+/// A worker counts its tokens without a gap; one that does not is not believed.
+fn out_of_order(index: u32, expected: usize) -> Problem {
+    Problem::new(ProblemCode::Protocol, "The model's process said something that makes no sense. Ask again.")
+        .with_details(format!("token {index} came where token {expected} was due"))
 }
 
 #[cfg(test)]
@@ -147,7 +148,7 @@ mod tests {
             siblings: vec![2],
             answer: None,
         };
-        Live::new(message, Instant::now())
+        Live::new(message)
     }
 
     fn token(index: u32, text: &str) -> AnswerEvent {
@@ -177,9 +178,36 @@ mod tests {
         }
         // It is told two tokens later, when the old worker is gone.
         live.hear(switch(3));
-        let record = live.message().answer.clone().unwrap();
+        let record = live.message.answer.clone().unwrap();
         // Two letters, and a fox of two code units and a space.
         assert_eq!(record.switches[0].at_text, 5);
+    }
+
+    #[test]
+    fn a_token_that_is_not_the_next_one_ends_the_answer_and_takes_no_memory() {
+        for index in [0, 3, u32::MAX] {
+            let mut live = live();
+            live.hear(token(0, "a"));
+            live.hear(token(index, "b"));
+            assert_eq!((live.message.content.as_str(), live.message.state), ("a", MessageState::Failed));
+            assert_eq!(live.starts.len(), 1);
+        }
+    }
+
+    #[test]
+    fn the_store_is_given_each_piece_once_and_nothing_after_the_end() {
+        let mut live = live();
+        live.hear(token(0, "Hé"));
+        let part = live.take_part().unwrap();
+        assert_eq!((part.start, part.text.as_str(), part.state), (0, "Hé", MessageState::Streaming));
+        live.hear(token(1, "llo"));
+        live.interrupted();
+        live.hear(token(2, " never heard"));
+        live.hear(AnswerEvent::Failed(out_of_order(0, 0)));
+        let part = live.take_part().unwrap();
+        assert_eq!((part.start, part.text.as_str(), part.state), (3, "llo", MessageState::Interrupted));
+        assert_eq!(live.take_part(), None);
+        assert_eq!(live.message.content, "Héllo");
     }
 
     #[test]
@@ -192,19 +220,6 @@ mod tests {
         let Some(ChatEvent::Snapshot { message }) = events.try_recv().ok() else { panic!("no snapshot") };
         assert_eq!(message.content, "Half");
         assert!(matches!(events.try_recv(), Ok(ChatEvent::Answer { event: AnswerEvent::Token { .. } })));
-        assert_eq!(live.message().content, "Half and half");
-    }
-
-    #[test]
-    fn a_stop_without_figures_from_the_worker_still_has_some() {
-        let mut live = live();
-        live.hear(AnswerEvent::Prompt { done: 10, total: 10, dropped_turns: 1 });
-        live.hear(token(0, "a"));
-        live.stopped();
-        let record = live.message().answer.clone().unwrap();
-        let stats = record.stats.unwrap();
-        assert_eq!((stats.tokens, stats.prompt_tokens, stats.stop), (1, 10, StopReason::Cancelled));
-        assert_eq!(record.dropped_turns, 1);
-        assert_eq!(live.message().state, MessageState::Stopped);
+        assert_eq!(live.message.content, "Half and half");
     }
 }

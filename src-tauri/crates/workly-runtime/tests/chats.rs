@@ -15,7 +15,8 @@ use workly_core::problem::ProblemCode;
 use workly_core::profile::Profile;
 use workly_core::switch_plan::SwitchStrategy;
 use workly_core::why::Why;
-use workly_runtime::conversations::{AnswerSource, Chats, Conversations, Model, Opened, now_ms, open};
+use workly_runtime::chats::{AnswerSource, Chats, Model};
+use workly_store::{Conversations, DATABASE, Opened, open, unix_ms};
 use workly_wire::answer::{AnswerEvent, AnswerRequest, AnswerStats};
 use workly_wire::chat::{Asked, ChatEvent, ConversationSettings, ExportFormat, ExportWords, MessageState};
 use workly_wire::monitor::DecisionEntry;
@@ -27,11 +28,18 @@ struct Script {
     answers: Arc<Mutex<VecDeque<UnboundedSender<AnswerEvent>>>>,
 }
 
-struct Spoken(UnboundedReceiver<AnswerEvent>);
+struct Spoken {
+    heard: UnboundedReceiver<AnswerEvent>,
+    speak: UnboundedSender<AnswerEvent>,
+}
 
 impl AnswerSource for Spoken {
     async fn next(&mut self) -> Option<AnswerEvent> {
-        self.0.recv().await
+        self.heard.recv().await
+    }
+
+    fn stop(&mut self) {
+        let _ = self.speak.send(done(StopReason::Cancelled));
     }
 }
 
@@ -41,14 +49,8 @@ impl Model for Script {
     fn answer(&self, request: AnswerRequest) -> Spoken {
         let (speak, heard) = unbounded_channel();
         self.requests.lock().unwrap().push(request);
-        self.answers.lock().unwrap().push_back(speak);
-        Spoken(heard)
-    }
-
-    fn stop(&self) {
-        for answer in self.answers.lock().unwrap().drain(..) {
-            let _ = answer.send(done(StopReason::Cancelled));
-        }
+        self.answers.lock().unwrap().push_back(speak.clone());
+        Spoken { heard, speak }
     }
 
     fn name(&self) -> Option<String> {
@@ -221,7 +223,7 @@ async fn one_conversation_has_one_answer_at_a_time_and_another_may_wait_its_turn
     let refused = room.chats.ask(Some(first.conversation.id), "Two?".to_owned(), nobody()).await.unwrap_err();
     assert_eq!(refused.code, ProblemCode::AnswerRunning);
     let second = room.chats.ask(None, "Elsewhere?".to_owned(), nobody()).await.unwrap();
-    // The one that waits is stopped alone.
+    // The one that waits is stopped alone, and its last event is heard.
     room.chats.stop(second.conversation.id);
     loop {
         let change = room.changes.recv().await.unwrap();
@@ -269,7 +271,9 @@ async fn leaving_keeps_what_is_being_written_to_the_last_token() {
     room.script.say([token(0, "Half")]);
     while !matches!(events.recv().await, Some(ChatEvent::Answer { event: AnswerEvent::Token { .. } })) {}
     room.chats.shut_down().await;
-    let Opened { store, .. } = open(Some(room.folder.path()), now_ms());
+    // What the model says after that is heard by nobody.
+    let _ = room.script.answers.lock().unwrap().front().unwrap().send(token(1, " and more"));
+    let Opened { store, .. } = open(Some(room.folder.path()), unix_ms());
     let answer = &store.view(id).unwrap().messages[1];
     assert_eq!((answer.content.as_str(), answer.state), ("Half", MessageState::Interrupted));
 }
@@ -277,23 +281,23 @@ async fn leaving_keeps_what_is_being_written_to_the_last_token() {
 #[test]
 fn drafts_titles_and_the_open_conversation_survive() {
     let folder = tempfile::tempdir().unwrap();
-    let mut store = open(Some(folder.path()), now_ms()).store;
+    let mut store = open(Some(folder.path()), unix_ms()).store;
     let id = store.create(1).unwrap();
     store.rename(id, "  My   own\ntitle ").unwrap();
     store.save_draft(Some(id), "half a mess").unwrap();
     store.save_draft(None, "a new one").unwrap();
     store.set_open(Some(id)).unwrap();
     drop(store);
-    let store = open(Some(folder.path()), now_ms()).store;
+    let store = open(Some(folder.path()), unix_ms()).store;
     let view = store.last_open().unwrap().unwrap();
     assert_eq!((view.summary.title.as_str(), view.draft.as_str()), ("My own title", "half a mess"));
     assert_eq!(store.draft_of_new().unwrap(), "a new one");
 }
 
 #[test]
-fn a_deleted_conversation_comes_back_until_the_next_start() {
+fn a_deleted_conversation_comes_back_until_it_is_removed() {
     let folder = tempfile::tempdir().unwrap();
-    let mut store = open(Some(folder.path()), now_ms()).store;
+    let mut store = open(Some(folder.path()), unix_ms()).store;
     let (kept, gone) = (store.create(1).unwrap(), store.create(2).unwrap());
     for id in [kept, gone] {
         store.delete(id, 3).unwrap();
@@ -301,7 +305,9 @@ fn a_deleted_conversation_comes_back_until_the_next_start() {
     assert_eq!(store.list().unwrap(), []);
     store.restore(kept).unwrap();
     drop(store);
-    let mut store = open(Some(folder.path()), now_ms()).store;
+    let mut store = open(Some(folder.path()), unix_ms()).store;
+    assert!(!store.remove_deleted(3, 4).unwrap(), "its time has not come");
+    while store.remove_deleted(4, 5).unwrap() {}
     assert_eq!(store.list().unwrap().iter().map(|summary| summary.id).collect::<Vec<_>>(), [kept]);
     assert!(store.restore(gone).is_err());
 }
@@ -359,7 +365,7 @@ async fn an_exported_conversation_reads_as_it_was_said() {
 #[test]
 fn the_switch_log_tells_the_newest_first() {
     let folder = tempfile::tempdir().unwrap();
-    let mut store = open(Some(folder.path()), now_ms()).store;
+    let mut store = open(Some(folder.path()), unix_ms()).store;
     let entry = |unix_ms| DecisionEntry {
         unix_ms,
         from: Some(Profile::Performance),
@@ -391,6 +397,78 @@ async fn write_until_killed() {
     }
 }
 
+/// Not a test of its own: writes an answer without a pause, and quits in the middle of it when its input ends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "the child process of the test below"]
+async fn write_until_quit() {
+    let Some(folder) = std::env::var_os(CHILD_FOLDER) else { return };
+    let script = Script::default();
+    let (chats, _changes) = Chats::new(Conversations::open(Some(folder.into())), script.clone());
+    let (watcher, mut events) = unbounded_channel();
+    chats.ask(None, "Count.".to_owned(), watcher).await.unwrap();
+    std::thread::spawn(move || {
+        for index in 0.. {
+            let mut answers = script.answers.lock().unwrap();
+            // It goes on after the end, as a worker does.
+            if answers.front_mut().unwrap().send(token(index, &format!("{index} "))).is_err() {
+                return;
+            }
+            drop(answers);
+            std::thread::sleep(Duration::from_micros(300));
+        }
+    });
+    let quit = tokio::task::spawn_blocking(|| std::io::Read::read(&mut std::io::stdin(), &mut [0]));
+    let mut heard = 0;
+    while !quit.is_finished() {
+        if let Some(ChatEvent::Answer { event: AnswerEvent::Token { .. } }) = events.recv().await {
+            heard += 1;
+            writeln!(std::io::stdout(), "said {heard}.").unwrap();
+        }
+    }
+    chats.shut_down().await;
+    writeln!(std::io::stdout(), "heard {heard}").unwrap();
+    #[expect(clippy::exit, reason = "as the window ends: without destructors, and tokens still flow")]
+    std::process::exit(0);
+}
+
+#[test]
+fn quitting_while_tokens_flow_writes_the_answer_once_and_the_index_stays_exact() {
+    // All fifty take half a minute.
+    let times = std::env::var("WORKLY_LONG_TESTS").map_or(8, |_| 50);
+    let folder = tempfile::tempdir().unwrap();
+    for time in 0..times {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "write_until_quit", "--ignored", "--nocapture"])
+            .env(CHILD_FOLDER, folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        assert!(lines.any(|line| line.contains(&format!("said {}.", 1 + time * 17))));
+        drop(child.stdin.take());
+        let heard = lines.find_map(|line| line.split_once("heard ")?.1.parse::<usize>().ok()).unwrap();
+        child.wait().unwrap();
+
+        let Opened { mut store, notices, .. } = open(Some(folder.path()), unix_ms());
+        assert_eq!(notices, []);
+        let list = store.list().unwrap();
+        let [conversation] = list.as_slice() else { panic!("{list:?}") };
+        let answer = store.view(conversation.id).unwrap().messages[1].clone();
+        assert_eq!(answer.state, MessageState::Interrupted);
+        let kept: Vec<usize> = answer.content.split_whitespace().map(|word| word.parse().unwrap()).collect();
+        assert_eq!(kept, (0..kept.len()).collect::<Vec<_>>());
+        assert!(kept.len() >= heard, "{} of {heard} acknowledged tokens", kept.len());
+        let last = kept.last().unwrap().to_string();
+        assert_eq!(store.search(&last).unwrap().len(), 1, "the end of the answer is found");
+        store.delete(conversation.id, 1).unwrap();
+        while store.remove_deleted(2, 3).unwrap() {}
+        drop(store);
+        let connection = rusqlite::Connection::open(folder.path().join(DATABASE)).unwrap();
+        connection.execute("INSERT INTO message_text (message_text, rank) VALUES ('integrity-check', 1)", []).unwrap();
+    }
+}
+
 #[test]
 fn a_kill_loses_at_most_half_a_second_of_an_answer() {
     for words_before_kill in [60, 150, 271] {
@@ -414,8 +492,8 @@ fn a_kill_loses_at_most_half_a_second_of_an_answer() {
         let killed = Instant::now();
         child.wait().unwrap();
 
-        let Opened { store, notice } = open(Some(folder.path()), now_ms());
-        assert_eq!(notice, None);
+        let Opened { store, notices, .. } = open(Some(folder.path()), unix_ms());
+        assert_eq!(notices, []);
         let id = store.list().unwrap()[0].id;
         let answer = store.view(id).unwrap().messages[1].clone();
         assert_eq!(answer.state, MessageState::Interrupted);

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use rusqlite::params;
 use workly_wire::chat::{SearchHit, TextSegment};
 
-use super::Stored;
-use super::store::Store;
+use crate::database::Store;
+use crate::error::Stored;
 
 /// Most conversations that are shown.
 const MOST_HITS: usize = 50;

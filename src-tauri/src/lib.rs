@@ -24,6 +24,7 @@ use workly_runtime::chats::Chats;
 use workly_runtime::manager::{ModelManager, Patience};
 use workly_runtime::monitor::{Monitor, Sources};
 use workly_store::Conversations;
+use workly_wire::chat::STORE_CHANGED;
 
 use crate::feeds::decisions::Decisions;
 use crate::feeds::monitor_feed::MonitorFeed;
@@ -165,7 +166,7 @@ fn set_up(app: &App, model: &ModelArguments, hidden: bool) -> Result<(), Box<dyn
     app.manage(Decisions::follow(&manager, store.clone()));
     let (chats, changes) = Chats::new(store, manager.clone());
     events::forward_conversations(app.handle().clone(), changes);
-    events::forward_store(app.handle().clone(), chats.store());
+    events::forward_watch(app.handle().clone(), STORE_CHANGED, chats.store().notices());
     app.manage(chats);
     app.manage(manager);
     let library = library_feed::start(app.handle(), &keeper, &monitor)?;

@@ -120,7 +120,7 @@ fn the_thread_outlives_panics_and_answers_each_question() {
     let start = Instant::now();
     let mut ask = |request| {
         thread.ask(request);
-        let answer = async { tokio::time::timeout(Duration::from_secs(60), thread.answer()).await };
+        let answer = async { tokio::time::timeout(Duration::from_mins(1), thread.answer()).await };
         runtime.block_on(answer).unwrap()
     };
     let at = |seconds| Request::Sample { want: ALL, now: start + Duration::from_secs(seconds) };

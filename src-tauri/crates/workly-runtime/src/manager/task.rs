@@ -17,7 +17,7 @@ use workly_wire::monitor::DecisionEntry;
 
 use super::answers::{Answer, AnswerId, AnswerNews, Answers, Outcome, Writer};
 use super::policy_driver::PolicyDriver;
-use super::switching::idle_kv::IdleKv;
+use super::switching::idle_kv::{IdleKv, IdleKvNews};
 use super::switching::recovery::Faults;
 use super::switching::switch::{self, Switch, SwitchNews};
 use super::told::Told;
@@ -121,7 +121,7 @@ enum Happened {
     SizedUp(Option<Box<Card>>),
     Devices(CallEvent),
     ProbeWorkerUp(Option<Worker>),
-    IdleKv(CallEvent),
+    IdleKv(IdleKvNews),
     Reading,
     Progressed,
 }
@@ -199,12 +199,7 @@ impl Task {
             Happened::SizedUp(card) => self.sized_up(card.map(|card| *card)),
             Happened::Devices(event) => self.told_devices(event),
             Happened::ProbeWorkerUp(worker) => self.probe_worker_up(worker),
-            Happened::IdleKv(event) => {
-                if let Some(idle_kv) = &mut self.idle_kv {
-                    let news = idle_kv.heard(&event);
-                    self.idle_kv_news(news);
-                }
-            }
+            Happened::IdleKv(news) => self.idle_kv_news(news),
             Happened::Reading => self.on_reading(),
             Happened::Progressed => {}
         }
@@ -232,7 +227,12 @@ impl Task {
             card = later(&mut self.asked.sizing) => Happened::SizedUp(card.map(Box::new)),
             worker = later(&mut self.workers.probe.coming) => Happened::ProbeWorkerUp(worker),
             event = heard_of(self.asked.devices.as_mut()) => Happened::Devices(event),
-            event = heard_of(self.idle_kv.as_mut().and_then(IdleKv::call)) => Happened::IdleKv(event),
+            news = async {
+                match &mut self.idle_kv {
+                    Some(idle_kv) => idle_kv.next().await,
+                    None => pending().await,
+                }
+            } => Happened::IdleKv(news),
             Ok(()) = self.inputs.readings.changed() => Happened::Reading,
             Ok(()) = self.inputs.progress.changed() => Happened::Progressed,
         }

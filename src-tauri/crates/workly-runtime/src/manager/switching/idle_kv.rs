@@ -1,11 +1,19 @@
 //! Taking the conversation along when the model moves between two answers, so that the next one need not be preceded by
 //! computing all that was said before.
 
+use std::future::pending;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
 use workly_engine::protocol::Reply;
 use workly_engine::worker::{Call, CallEvent};
 
 use super::state_file::StateFile;
 use crate::manager::workers::engine::Engine;
+
+/// How long a worker may take to save what was said. Gigabytes take seconds; one that computes something it cannot be
+/// called away from takes longer, and is not worth the wait.
+const SAVE_WITHIN: Duration = Duration::from_secs(5);
 
 /// A KV cache on its way between two answers.
 #[derive(Debug)]
@@ -16,8 +24,8 @@ pub(crate) struct IdleKv {
 
 #[derive(Debug)]
 enum Step {
-    /// The worker that is left saves it.
-    Saving(Call),
+    /// The worker that is left saves it; it has until this time.
+    Saving(Call, Instant),
     /// It is in the file; nobody has read it yet.
     Saved,
     /// The next worker reads it.
@@ -43,7 +51,7 @@ impl IdleKv {
     pub(crate) fn put_down(engine: &dyn Engine) -> Self {
         let file = StateFile::new();
         let call = engine.save(file.path());
-        Self { file, step: Step::Saving(call) }
+        Self { file, step: Step::Saving(call, Instant::now() + SAVE_WITHIN) }
     }
 
     /// One that was saved already, of an answer that was stopped while it was handed over.
@@ -53,7 +61,7 @@ impl IdleKv {
 
     /// Whether the worker that is left is still saving; until it is done it begins no answer.
     pub(crate) const fn is_saving(&self) -> bool {
-        matches!(self.step, Step::Saving(_))
+        matches!(self.step, Step::Saving(..))
     }
 
     /// Whether it is in the file and nobody has read it yet.
@@ -68,22 +76,38 @@ impl IdleKv {
         }
     }
 
-    /// The call that is under way.
-    pub(crate) const fn call(&mut self) -> Option<&mut Call> {
+    /// Whether a worker is at it.
+    pub(crate) const fn is_under_way(&self) -> bool {
+        matches!(self.step, Step::Saving(..) | Step::Restoring(_))
+    }
+
+    /// The next thing that comes of it; for ever where nobody is at it.
+    pub(crate) async fn next(&mut self) -> IdleKvNews {
         match &mut self.step {
-            Step::Saving(call) | Step::Restoring(call) => Some(call),
-            Step::Saved => None,
+            Step::Saved => pending().await,
+            Step::Restoring(call) => {
+                let event = call.next().await;
+                self.heard(&event)
+            }
+            Step::Saving(call, by) => {
+                let event = tokio::select! {
+                    event = call.next() => event,
+                    // A worker that is busy with something else is not waited for: what it holds is computed anew.
+                    () = sleep_until(*by) => return IdleKvNews::PutDown { saved: false },
+                };
+                self.heard(&event)
+            }
         }
     }
 
     /// The worker that saves, or the one that restores, has said something.
-    pub(crate) fn heard(&mut self, event: &CallEvent) -> IdleKvNews {
+    fn heard(&mut self, event: &CallEvent) -> IdleKvNews {
         match (&self.step, event) {
-            (Step::Saving(_), CallEvent::Reply(Reply::Saved { state_bytes: Some(_) })) => {
+            (Step::Saving(..), CallEvent::Reply(Reply::Saved { state_bytes: Some(_) })) => {
                 self.step = Step::Saved;
                 IdleKvNews::PutDown { saved: true }
             }
-            (Step::Saving(_), CallEvent::Reply(Reply::Saved { .. } | Reply::Failed(_)) | CallEvent::Ended(_)) => {
+            (Step::Saving(..), CallEvent::Reply(Reply::Saved { .. } | Reply::Failed(_)) | CallEvent::Ended(_)) => {
                 IdleKvNews::PutDown { saved: false }
             }
             (Step::Restoring(_), CallEvent::Reply(Reply::Restored { .. } | Reply::Failed(_)) | CallEvent::Ended(_)) => {

@@ -8,6 +8,7 @@ use workly_core::switch_plan::SwitchStrategy;
 use workly_core::why::{Notice, Why, WorkerFault, WorkerFaultKind};
 use workly_engine::end::{EndKind, WorkerEnd};
 
+use super::idle_kv::IdleKv;
 use super::retries::Retries;
 use super::switch::Stage;
 use crate::manager::answers::handover::Reason;
@@ -48,7 +49,7 @@ impl Task {
         let before = self.whereabouts();
         let Some(active) = self.workers.active.take() else { return };
         self.answers.died(&active.writer());
-        if self.idle_kv.as_mut().is_some_and(|idle_kv| idle_kv.call().is_some()) {
+        if self.idle_kv.as_ref().is_some_and(IdleKv::is_under_way) {
             self.idle_kv = None;
         }
         tracing::warn!(kind = ?end.kind, profile = %active.profile(), "{}", end.message);

@@ -72,18 +72,18 @@ export const fr: Dictionary = {
             notice.backup_ms === null
               ? "il n’y avait pas de copie pour le reste"
               : `ce qui manquait vient de la copie du ${date(new Date(notice.backup_ms))}`;
-          return `Vos discussions étaient abîmées. ${read} ; ${rest}. Vérifiez vos dernières discussions. Le fichier abîmé a été conservé sous ${notice.kept_as}.`;
+          return `Vos discussions étaient abîmées. ${read} ; ${rest}. Vérifiez vos dernières discussions. Le fichier abîmé a été conservé sous ${notice.kept_as}.`;
         }
         case "emptied":
           return `Vos discussions étaient abîmées, rien n’a pu en être lu et il n’y avait pas de copie. Le fichier abîmé a été conservé sous ${notice.kept_as}.`;
         case "missing":
-          return `Le fichier de vos discussions avait disparu. Workly a repris la copie du ${date(new Date(notice.backup_ms))} ; ce qui a été dit depuis manque. Si vous avez déplacé le fichier, fermez Workly et remettez-le à sa place.`;
+          return `Le fichier de vos discussions avait disparu. Workly a repris la copie du ${date(new Date(notice.backup_ms))} ; ce qui a été dit depuis manque. Si vous avez déplacé le fichier, fermez Workly et remettez-le à sa place.`;
         case "not_kept":
-          return `Le fichier de vos discussions ne peut pas être ouvert : ${notice.details}. Vérifiez que le disque a de la place et que Workly peut y écrire. Workly continue d’essayer ; ce qui est dit entre-temps est perdu si Workly est fermé avant.`;
+          return `Le fichier de vos discussions ne peut pas être ouvert : ${notice.details}. Vérifiez que le disque a de la place et que Workly peut y écrire. Workly continue d’essayer ; ce qui est dit entre-temps est perdu si Workly est fermé avant.`;
         case "in_use":
           return "Un autre Workly utilise ce dossier : les discussions de cette fenêtre ne sont pas conservées tant que vous ne fermez pas l’autre.";
         case "not_saved":
-          return `Ce qui est dit maintenant n’a pas pu être enregistré : ${notice.details}. Faites de la place ou fermez le programme qui retient le fichier ; Workly garde le texte et continue d’essayer.`;
+          return `Ce qui est dit maintenant n’a pas pu être enregistré : ${notice.details}. Faites de la place ou fermez le programme qui retient le fichier ; Workly garde le texte et continue d’essayer.`;
         case "saved":
           return "Tout ce qui a été dit est de nouveau enregistré.";
       }

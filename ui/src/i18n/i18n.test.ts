@@ -67,8 +67,8 @@ describe("the dictionaries", () => {
     const salvaged: StoreNotice = { type: "salvaged", messages: 2, backup_ms: null, kept_as: "/old.db" };
     expect(en.store.text(salvaged)).toContain("2 messages could be read; there was no copy");
     expect(en.store.text({ ...salvaged, messages: 1, backup_ms: 0 })).toContain("1 message could be read; what was missing came from the copy of");
-    expect(fr.store.text(salvaged)).toContain("2 messages ont pu être lus\u00a0; il n’y avait pas de copie");
-    expect(fr.store.text({ ...salvaged, messages: 1, backup_ms: 0 })).toContain("1 message a pu être lu\u00a0; ce qui manquait vient de la copie du");
+    expect(fr.store.text(salvaged)).toContain("2 messages ont pu être lus\u202f; il n’y avait pas de copie");
+    expect(fr.store.text({ ...salvaged, messages: 1, backup_ms: 0 })).toContain("1 message a pu être lu\u202f; ce qui manquait vient de la copie du");
   });
 
   it("never leave an ordinary space before French punctuation", () => {

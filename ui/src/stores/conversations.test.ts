@@ -139,13 +139,14 @@ describe("the conversations", () => {
     const restored: StoreNotice = { type: "restored", backup_ms: 0, kept_as: "old.db" };
     const broken: StoreNotice = { type: "not_kept", details: "read-only" };
     const { chat } = backend;
+    const loading = new Conversations(backend, atOnce);
     backend.chatSnapshot = async () => {
-      backend.changeStore(broken);
+      if (loading.notices.length === 0) backend.changeStore(broken);
       return { ...chat, notices: [restored] };
     };
-    const loading = new Conversations(backend, atOnce);
     const stop = await loading.follow();
     expect(loading.notices).toEqual([broken]);
+    backend.chatSnapshot = async () => chat;
     backend.changeStore();
     expect(loading.notices).toEqual([]);
     backend.changeStore(restored, broken);

@@ -55,6 +55,8 @@ export const en = {
     exportMarkdown: "Export as Markdown…",
     exportJson: "Export as JSON…",
     remove: "Delete",
+    removeHint:
+      "Deleted conversations are erased from the file after half a minute. Backups made before that hold them until three newer ones have been made.",
     deleted: (title: string) => `“${title}” was deleted.`,
     exported: (name: string) => `Saved as ${name}.`,
   },
@@ -63,13 +65,29 @@ export const en = {
       switch (notice.type) {
         case "restored":
           return `Your conversations were damaged. Workly took the copy of ${date(new Date(notice.backup_ms))}; what was said since is missing. The damaged file was kept as ${notice.kept_as}.`;
+        case "salvaged": {
+          const read = plural(notice.messages, { one: "1 message", other: `${integer(notice.messages)} messages` });
+          const rest =
+            notice.backup_ms === null
+              ? "there was no copy to take the rest from"
+              : `what was missing came from the copy of ${date(new Date(notice.backup_ms))}`;
+          return `Your conversations were damaged. ${read} could be read; ${rest}. Check your last conversations. The damaged file was kept as ${notice.kept_as}.`;
+        }
         case "emptied":
-          return `Your conversations were damaged and there was no copy. The damaged file was kept as ${notice.kept_as}.`;
+          return `Your conversations were damaged, nothing in them could be read, and there was no copy. The damaged file was kept as ${notice.kept_as}.`;
+        case "missing":
+          return `The file of your conversations was gone. Workly took the copy of ${date(new Date(notice.backup_ms))}; what was said since is missing. If you moved the file, close Workly and put it back.`;
         case "not_kept":
-          return `Conversations cannot be kept on this disk; they are gone when Workly ends. ${notice.details}`;
+          return `The file of your conversations cannot be opened: ${notice.details}. Check that the disk has room and that Workly may write there. Workly goes on trying; what is said meanwhile is lost if Workly is closed first.`;
+        case "in_use":
+          return "Another Workly uses this folder: conversations of this window are not kept until you close the other one.";
+        case "not_saved":
+          return `What is said now could not be saved: ${notice.details}. Make room or close the program that holds the file; Workly keeps the text and goes on trying.`;
+        case "saved":
+          return "Everything said is saved again.";
       }
     },
-    copyFile: "Copy the path of the file",
+    copyFile: "Copy the name of the file",
   },
   conversation: {
     title: "This conversation",

@@ -56,6 +56,8 @@ export const fr: Dictionary = {
     exportMarkdown: "Exporter en Markdown…",
     exportJson: "Exporter en JSON…",
     remove: "Supprimer",
+    removeHint:
+      "Les discussions supprimées sont effacées du fichier au bout d’une demi-minute. Les sauvegardes faites avant les gardent jusqu’à ce que trois plus récentes aient été faites.",
     deleted: (title) => `« ${title} » a été supprimée.`,
     exported: (name) => `Enregistrée sous ${name}.`,
   },
@@ -64,13 +66,29 @@ export const fr: Dictionary = {
       switch (notice.type) {
         case "restored":
           return `Vos discussions étaient abîmées. Workly a repris la copie du ${date(new Date(notice.backup_ms))} ; ce qui a été dit depuis manque. Le fichier abîmé a été conservé sous ${notice.kept_as}.`;
+        case "salvaged": {
+          const read = plural(notice.messages, { one: "1 message a pu être lu", other: `${integer(notice.messages)} messages ont pu être lus` });
+          const rest =
+            notice.backup_ms === null
+              ? "il n’y avait pas de copie pour le reste"
+              : `ce qui manquait vient de la copie du ${date(new Date(notice.backup_ms))}`;
+          return `Vos discussions étaient abîmées. ${read} ; ${rest}. Vérifiez vos dernières discussions. Le fichier abîmé a été conservé sous ${notice.kept_as}.`;
+        }
         case "emptied":
-          return `Vos discussions étaient abîmées et il n’y avait pas de copie. Le fichier abîmé a été conservé sous ${notice.kept_as}.`;
+          return `Vos discussions étaient abîmées, rien n’a pu en être lu et il n’y avait pas de copie. Le fichier abîmé a été conservé sous ${notice.kept_as}.`;
+        case "missing":
+          return `Le fichier de vos discussions avait disparu. Workly a repris la copie du ${date(new Date(notice.backup_ms))} ; ce qui a été dit depuis manque. Si vous avez déplacé le fichier, fermez Workly et remettez-le à sa place.`;
         case "not_kept":
-          return `Les discussions ne peuvent pas être conservées sur ce disque ; elles disparaîtront à la fermeture de Workly. ${notice.details}`;
+          return `Le fichier de vos discussions ne peut pas être ouvert : ${notice.details}. Vérifiez que le disque a de la place et que Workly peut y écrire. Workly continue d’essayer ; ce qui est dit entre-temps est perdu si Workly est fermé avant.`;
+        case "in_use":
+          return "Un autre Workly utilise ce dossier : les discussions de cette fenêtre ne sont pas conservées tant que vous ne fermez pas l’autre.";
+        case "not_saved":
+          return `Ce qui est dit maintenant n’a pas pu être enregistré : ${notice.details}. Faites de la place ou fermez le programme qui retient le fichier ; Workly garde le texte et continue d’essayer.`;
+        case "saved":
+          return "Tout ce qui a été dit est de nouveau enregistré.";
       }
     },
-    copyFile: "Copier le chemin du fichier",
+    copyFile: "Copier le nom du fichier",
   },
   conversation: {
     title: "Cette discussion",

@@ -33,8 +33,13 @@ describe("the dictionaries", () => {
   it("have their own words for each kind of notice, with what it names", () => {
     const ofStore: { [Type in StoreNotice["type"]]: Extract<StoreNotice, { type: Type }> } = {
       restored: { type: "restored", backup_ms: 0, kept_as: "/old.db" },
+      salvaged: { type: "salvaged", messages: 1, backup_ms: 0, kept_as: "/old.db" },
       emptied: { type: "emptied", kept_as: "/old.db" },
+      missing: { type: "missing", backup_ms: 0 },
       not_kept: { type: "not_kept", details: "read-only" },
+      in_use: { type: "in_use" },
+      not_saved: { type: "not_saved", details: "read-only" },
+      saved: { type: "saved" },
     };
     const ofSettings: { [Type in SettingsNotice["type"]]: Extract<SettingsNotice, { type: Type }> } = {
       restored: { type: "restored", kept_as: "/old.json", detail: "" },
@@ -49,10 +54,21 @@ describe("the dictionaries", () => {
       const settings = Object.values(ofSettings).map((notice) => language.settings.notice.text(notice));
       expect(new Set([...store, ...settings]).size).toBe(store.length + settings.length);
       for (const text of [...store, ...settings]) expect(text.trim()).not.toBe("");
-      expect(store.filter((text) => text.includes("/old.db"))).toHaveLength(2);
+      expect(store.filter((text) => text.includes("/old.db"))).toHaveLength(3);
+      expect(store.filter((text) => text.includes("read-only"))).toHaveLength(2);
+      expect(store.filter((text) => text.includes("1970") || text.includes("1969"))).toHaveLength(3);
+      expect(store.filter((text) => / [:;!?»]/.test(text))).toEqual([]);
       expect(settings.filter((text) => text.includes("/old.json"))).toHaveLength(2);
     }
     expect(Object.values(ofStore).filter((notice) => en.store.text(notice) === fr.store.text(notice))).toEqual([]);
+  });
+
+  it("tell how much was read of damaged conversations, and whether there was a copy", () => {
+    const salvaged: StoreNotice = { type: "salvaged", messages: 2, backup_ms: null, kept_as: "/old.db" };
+    expect(en.store.text(salvaged)).toContain("2 messages could be read; there was no copy");
+    expect(en.store.text({ ...salvaged, messages: 1, backup_ms: 0 })).toContain("1 message could be read; what was missing came from the copy of");
+    expect(fr.store.text(salvaged)).toContain("2 messages ont pu être lus\u202f; il n’y avait pas de copie");
+    expect(fr.store.text({ ...salvaged, messages: 1, backup_ms: 0 })).toContain("1 message a pu être lu\u202f; ce qui manquait vient de la copie du");
   });
 
   it("never leave an ordinary space before French punctuation", () => {

@@ -5,6 +5,7 @@ import { listen } from "@tauri-apps/api/event";
 import {
   CONVERSATION_CHANGED,
   MODEL_CHANGED,
+  STORE_CHANGED,
   type AppSnapshot,
   type Asked,
   type ChatEvent,
@@ -18,9 +19,6 @@ import {
   type SearchHit,
   type StoreNotice,
 } from "./wire";
-
-/** Tells what the user has to know of the store from now on; null where that is nothing any more. */
-const STORE_CHANGED = "store-changed";
 
 /** Hears what happens to an answer, in order: a snapshot first, one `done` or `failed` last. */
 export type OnChatEvent = (event: ChatEvent) => void;
@@ -55,15 +53,16 @@ export interface Backend {
   watch(conversation: number, onEvent: OnChatEvent): Promise<boolean>;
   /** Stops the answer being written in a conversation; it then ends with `done` and stop `cancelled`. */
   stop(conversation: number): Promise<void>;
-  dismissStoreNotice(): Promise<void>;
+  /** The user has read all that was told of the store. */
+  dismissStoreNotices(): Promise<void>;
   /** Opens an http, https or mailto address in the system's browser. */
   openLink(url: string): Promise<void>;
   /** Calls back at each change of the model; resolves once it listens. Returns the way to stop listening. */
   onModelChanged(callback: (model: ModelView) => void): Promise<() => void>;
   /** Calls back whenever a conversation begins or ends an answer. */
   onConversationChanged(callback: (conversation: ConversationSummary) => void): Promise<() => void>;
-  /** Calls back whenever there is something else to know of the store; null where there is nothing any more. */
-  onStoreChanged(callback: (notice: StoreNotice | null) => void): Promise<() => void>;
+  /** Calls back with all there is to know of the store, whenever that changes; the conversations may be others then. */
+  onStoreChanged(callback: (notices: StoreNotice[]) => void): Promise<() => void>;
 }
 
 export const backend: Backend = {
@@ -85,10 +84,10 @@ export const backend: Backend = {
     invoke("edit", { conversation, message, text, events: new Channel(onEvent) }),
   watch: (conversation, onEvent) => invoke("watch", { conversation, events: new Channel(onEvent) }),
   stop: (conversation) => invoke("stop", { conversation }),
-  dismissStoreNotice: () => invoke("dismiss_store_notice"),
+  dismissStoreNotices: () => invoke("dismiss_store_notice"),
   openLink: (url) => invoke("open_link", { url }),
   onModelChanged: (callback) => listen<ModelView>(MODEL_CHANGED, (event) => callback(event.payload)),
   onConversationChanged: (callback) =>
     listen<ConversationSummary>(CONVERSATION_CHANGED, (event) => callback(event.payload)),
-  onStoreChanged: (callback) => listen<StoreNotice | null>(STORE_CHANGED, (event) => callback(event.payload)),
+  onStoreChanged: (callback) => listen<StoreNotice[]>(STORE_CHANGED, (event) => callback(event.payload)),
 };

@@ -345,6 +345,21 @@ describe("the chat page", () => {
     expect(all("store-notice")).toHaveLength(0);
   });
 
+  it("tells all there is to know of the store, one below the other, quietly where all is well", async () => {
+    backend.changeStore({ type: "missing", backup_ms: 0 }, { type: "not_saved", details: "disk full" });
+    await update();
+    expect(all("store-notice").map(({ dataset }) => dataset["type"])).toEqual(["missing", "not_saved"]);
+    expect(all("store-notice").map((notice) => notice.getAttribute("role"))).toEqual(["alert", "alert"]);
+    expect(all("store-notice")[1]?.textContent).toContain("could not be saved: disk full.");
+    backend.changeStore({ type: "missing", backup_ms: 0 }, { type: "saved" });
+    await update();
+    expect(all("store-notice").map((notice) => notice.getAttribute("role"))).toEqual(["alert", "status"]);
+    expect(all("dismiss-store-notice")).toHaveLength(1);
+    one("dismiss-store-notice").click();
+    await update();
+    expect(all("store-notice")).toHaveLength(0);
+  });
+
   it("copies where the damaged file is, and shows nothing to copy where there is none", async () => {
     const writeText = vi.fn(async () => undefined);
     vi.stubGlobal("navigator", { ...navigator, clipboard: { writeText } });

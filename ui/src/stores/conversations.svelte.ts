@@ -21,7 +21,7 @@ export class Conversations {
   /** Whether the list has come. */
   loaded = $state(false);
   /** What the user has to know of the store. */
-  notice = $state.raw<StoreNotice | null>(null);
+  notices = $state.raw<readonly StoreNotice[]>([]);
   /** What was found; null while nothing is searched for. */
   hits = $state.raw<readonly SearchHit[] | null>(null);
   /** The conversation deleted last, while that can be taken back. */
@@ -38,6 +38,10 @@ export class Conversations {
   #opening = 0;
   /** Whether the core has told of the store since the window began to listen. */
   #told = false;
+  /** What was heard of conversations while the list is asked for; null while it is not. */
+  #heard: ConversationSummary[] | null = null;
+  /** Whether the list may be another one than when it was asked for. */
+  #stale = false;
   /** The draft of the conversation that does not exist yet. */
   #newDraft = "";
 
@@ -64,20 +68,35 @@ export class Conversations {
     const fail = (problem: Problem) => (this.problem = problem);
     const stops = await Promise.all([
       follow<ConversationSummary>({ listen: (hear) => this.backend.onConversationChanged(hear), take: (summary) => this.put(summary), fail }),
-      follow<StoreNotice | null>({ listen: (hear) => this.backend.onStoreChanged(hear), take: (notice) => this.#hear(notice), fail }),
+      follow<StoreNotice[]>({ listen: (hear) => this.backend.onStoreChanged(hear), take: (notices) => this.#hear(notices), fail }),
     ]);
-    const snapshot = await this.#try(this.backend.chatSnapshot());
-    if (snapshot) this.#begin(snapshot);
-    this.loaded = true;
+    await this.#load();
     return () => stops.forEach((stop) => stop());
   }
 
-  /** Takes what there is at the start; what was heard or done since it was asked for is newer, and stays. */
-  #begin({ conversations, notice, open, draft }: ChatSnapshot): void {
-    const newer = this.list.toReversed();
-    this.list = conversations;
-    for (const summary of newer) this.put(summary);
-    if (!this.#told) this.notice = notice;
+  /** Asks for the list, and again where the store changed meanwhile; what was heard since it was asked for stays. */
+  async #load(): Promise<void> {
+    this.#stale = true;
+    if (this.#heard) return;
+    while (this.#stale) {
+      this.#stale = false;
+      const heard: ConversationSummary[] = (this.#heard = []);
+      try {
+        const snapshot = await this.backend.chatSnapshot();
+        this.list = snapshot.conversations.filter(({ id }) => id !== this.deleted?.id);
+        heard.forEach((summary) => this.#place(summary));
+        this.#begin(snapshot);
+      } catch (reason) {
+        this.problem = toProblem(reason);
+      }
+      this.loaded = true;
+    }
+    this.#heard = null;
+  }
+
+  /** Takes what there is at the start; once something was told or shown, that is newer, and stays. */
+  #begin({ notices, open, draft }: ChatSnapshot): void {
+    if (!this.#told) this.notices = notices;
     const { current } = this;
     if (current.shown > 0 || current.turns.length > 0 || current.draft !== "") return;
     this.#newDraft = draft;
@@ -158,13 +177,18 @@ export class Conversations {
     this.#exportedTimer = setTimeout(() => (this.exported = null), EXPORTED_MS);
   }
 
-  dismissNotice(): void {
-    this.notice = null;
-    void this.backend.dismissStoreNotice().catch(() => undefined);
+  dismissNotices(): void {
+    this.notices = [];
+    void this.backend.dismissStoreNotices().catch(() => undefined);
   }
 
   /** Takes a conversation into the list, in its place by time. */
   put(summary: ConversationSummary): void {
+    this.#heard?.push(summary);
+    this.#place(summary);
+  }
+
+  #place(summary: ConversationSummary): void {
     if (this.deleted?.id === summary.id) return;
     const others = this.list.filter(({ id }) => id !== summary.id);
     const at = others.findIndex(({ updated_ms }) => updated_ms <= summary.updated_ms);
@@ -172,9 +196,10 @@ export class Conversations {
     if (summary.id === this.current.id) this.current.title = summary.title;
   }
 
-  #hear(notice: StoreNotice | null): void {
+  #hear(notices: StoreNotice[]): void {
     this.#told = true;
-    this.notice = notice;
+    this.notices = notices;
+    void this.#load();
   }
 
   #said(summary: ConversationSummary, isNew: boolean): void {

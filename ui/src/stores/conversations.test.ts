@@ -12,7 +12,7 @@ beforeEach(async () => {
     conversations: [summary(3), summary(2), summary(1)],
     open: view(2, [message(20, "user", "Two")]),
     draft: "a new one",
-    notice: null,
+    notices: [],
   };
   conversations = new Conversations(backend, atOnce);
   await conversations.follow();
@@ -139,21 +139,85 @@ describe("the conversations", () => {
     const restored: StoreNotice = { type: "restored", backup_ms: 0, kept_as: "old.db" };
     const broken: StoreNotice = { type: "not_kept", details: "read-only" };
     const { chat } = backend;
-    backend.chatSnapshot = async () => {
-      backend.changeStore(broken);
-      return { ...chat, notice: restored };
-    };
     const loading = new Conversations(backend, atOnce);
+    backend.chatSnapshot = async () => {
+      if (loading.notices.length === 0) backend.changeStore(broken);
+      return { ...chat, notices: [restored] };
+    };
     const stop = await loading.follow();
-    expect(loading.notice).toEqual(broken);
-    backend.changeStore(null);
-    expect(loading.notice).toBeNull();
-    backend.changeStore(broken);
-    loading.dismissNotice();
-    expect(loading.notice).toBeNull();
+    expect(loading.notices).toEqual([broken]);
+    backend.chatSnapshot = async () => chat;
+    backend.changeStore();
+    expect(loading.notices).toEqual([]);
+    backend.changeStore(restored, broken);
+    expect(loading.notices).toEqual([restored, broken]);
+    let dismissed = 0;
+    backend.dismissStoreNotices = async () => void (dismissed += 1);
+    loading.dismissNotices();
+    expect(loading.notices).toEqual([]);
+    expect(dismissed).toBe(1);
     stop();
     backend.changeStore(broken);
-    expect(loading.notice).toBeNull();
+    expect(loading.notices).toEqual([]);
+  });
+
+  it("are asked for again when the store changes, what is shown stays, and what was heard meanwhile is newer", async () => {
+    conversations.current.draft = "begun";
+    let answer: (chat: typeof backend.chat) => void = () => undefined;
+    backend.chatSnapshot = () => new Promise((resolve) => (answer = resolve));
+    backend.changeStore({ type: "in_use" });
+    backend.changeConversation(summary(9, { updated_ms: 99 }));
+    answer({ ...backend.chat, conversations: [summary(2), summary(1)], open: view(1) });
+    await settle();
+    expect(ids()).toEqual([9, 2, 1]);
+    expect(conversations.current).toMatchObject({ id: 2, draft: "begun" });
+    // What was heard then is old by now: the store has the last word.
+    backend.changeStore({ type: "saved" });
+    answer({ ...backend.chat, conversations: [summary(1)] });
+    await settle();
+    expect(ids()).toEqual([1]);
+  });
+
+  it("are asked for once more when the store changes while they are on their way", async () => {
+    const answers: ((chat: typeof backend.chat) => void)[] = [];
+    backend.chatSnapshot = () => new Promise((resolve) => answers.push(resolve));
+    backend.changeStore({ type: "in_use" });
+    backend.changeStore({ type: "in_use" }, { type: "saved" });
+    backend.changeStore({ type: "saved" });
+    expect(answers).toHaveLength(1);
+    answers[0]?.({ ...backend.chat, conversations: [summary(1)] });
+    await settle();
+    expect(answers).toHaveLength(2);
+    answers[1]?.({ ...backend.chat, conversations: [summary(8), summary(1)] });
+    await settle();
+    expect(ids()).toEqual([8, 1]);
+    expect(answers).toHaveLength(2);
+  });
+
+  it("do not come back deleted, and stay as they are where they cannot be asked for", async () => {
+    await conversations.remove(3);
+    backend.changeStore({ type: "saved" });
+    await settle();
+    expect(ids()).toEqual([2, 1]);
+    backend.failure = { code: "store_failed", message: "" };
+    backend.changeStore({ type: "not_saved", details: "full" });
+    await settle();
+    expect(ids()).toEqual([2, 1]);
+    expect(conversations.problem?.code).toBe("store_failed");
+  });
+
+  it("are loaded once the store is told of before they are asked for", async () => {
+    const loading = new Conversations(backend, atOnce);
+    const { onConversationChanged } = backend;
+    backend.onConversationChanged = async (callback) => {
+      await settle();
+      backend.changeStore({ type: "saved" });
+      return onConversationChanged(callback);
+    };
+    await loading.follow();
+    await settle();
+    expect(loading).toMatchObject({ loaded: true, notices: [{ type: "saved" }] });
+    expect(loading.current.id).toBe(2);
   });
 
   it("keep what the user did while the list was on its way", async () => {

@@ -31,7 +31,7 @@ export class FakeBackend implements Backend {
   /** What the other calls reject with, when set. */
   failure: unknown = null;
   model: ModelView = snapshot();
-  chat: ChatSnapshot = { conversations: [], open: null, draft: "", notice: null };
+  chat: ChatSnapshot = { conversations: [], open: null, draft: "", notices: [] };
   /** The conversations that can be opened. */
   views = new Map<number, ConversationView>();
   hits: SearchHit[] = [];
@@ -40,7 +40,7 @@ export class FakeBackend implements Backend {
   #watchers: OnChatEvent[] = [];
   #onModel: ((model: ModelView) => void) | null = null;
   #onConversation: ((conversation: ConversationSummary) => void) | null = null;
-  #onStore: ((notice: StoreNotice | null) => void) | null = null;
+  #onStore: ((notices: StoreNotice[]) => void) | null = null;
 
   snapshot = () => this.#do({ version: "0.1.0", model: this.model });
   chatSnapshot = () => this.#do(this.chat);
@@ -49,7 +49,7 @@ export class FakeBackend implements Backend {
   deleteConversation = () => this.#do(undefined);
   restoreConversation = (id: number) => this.#do(summary(id, { title: "Back" }));
   searchConversations = () => this.#do(this.hits);
-  dismissStoreNotice = () => this.#do(undefined);
+  dismissStoreNotices = () => this.#do(undefined);
   chooseBranch = (message: number) => {
     const found = [...this.views.values()].find((view) => view.messages.some(({ id }) => id === message));
     return this.#do(found ?? view(1));
@@ -107,7 +107,7 @@ export class FakeBackend implements Backend {
     };
   };
 
-  onStoreChanged = async (callback: (notice: StoreNotice | null) => void) => {
+  onStoreChanged = async (callback: (notices: StoreNotice[]) => void) => {
     this.#onStore = callback;
     return () => {
       this.#onStore = null;
@@ -130,8 +130,8 @@ export class FakeBackend implements Backend {
     this.#onConversation?.(conversation);
   }
 
-  changeStore(notice: StoreNotice | null): void {
-    this.#onStore?.(notice);
+  changeStore(...notices: StoreNotice[]): void {
+    this.#onStore?.(notices);
   }
 
   async #do<T>(result: T): Promise<T> {

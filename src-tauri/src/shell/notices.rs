@@ -94,16 +94,16 @@ mod tests {
     }
 
     /// A decision of the policy, as the manager sends it.
-    fn decided(from: Profile, to: Profile, reason: Reason) -> Option<Why> {
+    fn decided(from: Profile, to: Profile, reason: Reason) -> Why {
         let switch = Switch { from, to, reason, emergency: false, numbers: Numbers::default() };
-        Some(Why::decided(&switch, Vec::new()))
+        Why::decided(&switch, Vec::new())
     }
 
     #[test]
     fn what_workly_did_by_itself_is_told() {
         let (from, to) = (Profile::Performance, Profile::CpuFallback);
         for reason in [Reason::Overload, Reason::Stress, Reason::Fault, Reason::Recovered, Reason::GpuGone] {
-            assert!(is_news(&moved(Some(from), to, decided(from, to, reason))), "{reason:?}");
+            assert!(is_news(&moved(Some(from), to, Some(decided(from, to, reason)))), "{reason:?}");
         }
     }
 
@@ -126,7 +126,7 @@ mod tests {
     fn what_the_user_asked_for_is_not_told() {
         let (from, to) = (Profile::Performance, Profile::CpuFallback);
         let asked = Some(Why::Asked { after_token: None });
-        for why in [decided(from, to, Reason::Choice), decided(from, to, Reason::Override), asked, None] {
+        for why in [Some(decided(from, to, Reason::Choice)), Some(decided(from, to, Reason::Override)), asked, None] {
             assert!(!is_news(&moved(Some(from), to, why.clone())), "{why:?}");
         }
     }
@@ -141,17 +141,17 @@ mod tests {
         assert!(!is_news(&moved(
             None,
             Profile::Performance,
-            decided(Profile::CpuFallback, Profile::Performance, Reason::Start)
+            Some(decided(Profile::CpuFallback, Profile::Performance, Reason::Start))
         )));
         let same = Profile::Performance;
-        assert!(!is_news(&moved(Some(same), same, decided(same, same, Reason::Replan))));
+        assert!(!is_news(&moved(Some(same), same, Some(decided(same, same, Reason::Replan)))));
     }
 
     #[test]
     fn a_way_over_the_cpu_is_told_at_its_end() {
         let over_cpu = |from, to| DecisionEntry {
             strategy: Some(SwitchStrategy::ViaCpu),
-            ..moved(Some(from), to, decided(from, to, Reason::Stress))
+            ..moved(Some(from), to, Some(decided(from, to, Reason::Stress)))
         };
         assert!(!is_news(&over_cpu(Profile::Performance, Profile::CpuFallback)));
         assert!(is_news(&over_cpu(Profile::CpuFallback, Profile::Balanced)));

@@ -165,8 +165,7 @@ fn anything(random: &mut Rng) -> Reply {
     match random.u8(..10) {
         0 => Reply::Hello { protocol: 1, version: String::new() },
         1 => Reply::Heartbeat { progress: 1 },
-        2 => Reply::Pong,
-        3 => Reply::Pong,
+        2 | 3 => Reply::Pong,
         4 => Reply::Token { index: random.u32(..), id: 0, text: String::new() },
         5 => Reply::Inspected(ModelReading {
             architecture: String::new(),

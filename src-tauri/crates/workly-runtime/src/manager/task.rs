@@ -248,9 +248,9 @@ impl Task {
                 self.want();
                 self.answers.push(id, *answer);
             }
-            Order::Stop(id) => self.to_answers(|answers, writer| answers.stop(id, writer)),
-            Order::HungUp(id) => self.to_answers(|answers, writer| answers.hung_up(id, writer)),
-            Order::StopAll => self.to_answers(Answers::stop_all),
+            Order::Stop(id) => self.tell_answers(|answers, writer| answers.stop(id, writer)),
+            Order::HungUp(id) => self.tell_answers(|answers, writer| answers.hung_up(id, writer)),
+            Order::StopAll => self.tell_answers(Answers::stop_all),
             Order::Switch { to, why } => self.ordered(to, why),
             Order::Configure(settings) => self.configure(*settings),
             Order::Unload => {
@@ -258,7 +258,7 @@ impl Task {
                 for waiting in self.wishes.awaiting_load.drain(..) {
                     let _ = waiting.send(Err(Problem::new(ProblemCode::Cancelled, "The model was unloaded.")));
                 }
-                self.to_answers(Answers::stop_all);
+                self.tell_answers(Answers::stop_all);
                 self.drop_model();
             }
             // Waited for in `run`.
@@ -273,7 +273,7 @@ impl Task {
     }
 
     /// Tells the answers something, and does what follows.
-    fn to_answers(&mut self, tell: impl FnOnce(&mut Answers, Option<&Writer<'_>>) -> Outcome) {
+    fn tell_answers(&mut self, tell: impl FnOnce(&mut Answers, Option<&Writer<'_>>) -> Outcome) {
         let writer = self.workers.active.as_ref().map(ActiveWorker::writer);
         let outcome = tell(&mut self.answers, writer.as_ref());
         self.after(outcome);
@@ -296,12 +296,11 @@ impl Task {
     fn after(&mut self, outcome: Outcome) -> bool {
         let Outcome { token, worked, speed, ended, parked, fault, end_worker, kept_state } = outcome;
         let now = self.context.monitor.now_ms();
-        if let (Some(active), Some(driver)) = (&mut self.workers.active, &mut self.driver) {
-            if worked && active.profile().uses_gpu() {
-                driver.worked_on_gpu(now);
-                if let Some(context_tokens) = token {
-                    driver.speed.token(context_tokens, now);
-                }
+        let on_gpu = self.workers.active.as_ref().is_some_and(|active| active.profile().uses_gpu());
+        if let Some(driver) = self.driver.as_mut().filter(|_| worked && on_gpu) {
+            driver.worked_on_gpu(now);
+            if let Some(context_tokens) = token {
+                driver.speed.token(context_tokens, now);
             }
         }
         if token.is_some() {

@@ -20,7 +20,7 @@ use workly_wire::answer::{AnswerEvent, AnswerRequest, AnswerStats, AnswerSwitch}
 use workly_wire::model::{ModelSnapshot, ModelState};
 
 /// How long nothing may happen where something must.
-pub(crate) const QUIET: Duration = Duration::from_secs(60);
+pub(crate) const QUIET: Duration = Duration::from_mins(1);
 
 /// A manager whose workers play.
 pub(crate) struct Stage {
@@ -110,10 +110,8 @@ impl Stage {
     pub(crate) async fn until(&self, what: &str, holds: impl Fn(&ModelSnapshot) -> bool) -> ModelSnapshot {
         let mut snapshots = self.manager.snapshot();
         let seen = timeout(QUIET, snapshots.wait_for(|snapshot| holds(snapshot))).await;
-        match seen {
-            Ok(snapshot) => snapshot.unwrap().clone(),
-            Err(_) => panic!("not {what}: {:?}\n{:?}", self.snapshot(), self.log()),
-        }
+        let Ok(snapshot) = seen else { panic!("not {what}: {:?}\n{:?}", self.snapshot(), self.log()) };
+        snapshot.unwrap().clone()
     }
 
     /// Waits until the workers wrote this down so often.

@@ -140,14 +140,12 @@ impl Life {
         match (self, event) {
             // What has ended stays so.
             (Self::Ended, _) => (self, &[]),
-            (_, Event::ShutDown) => (Self::Ended, &[TellStopped]),
-            // What is being stopped wants no worker, and its end is no failure.
-            (Self::Stopping { .. }, Event::Refused | Event::Leave | Event::StopOverdue) => {
-                (Self::Ended, &[TellStopped])
-            }
+            // What is being stopped wants no worker, and its end is no failure; what has no worker has none to wait for.
+            (_, Event::ShutDown)
+            | (Self::Stopping { .. }, Event::Refused | Event::Leave | Event::StopOverdue)
+            | (Self::Waiting | Self::Parked { .. }, Event::Stop | Event::HungUp) => (Self::Ended, &[TellStopped]),
             (_, Event::Refused) => (Self::Ended, &[TellRefused]),
 
-            (Self::Waiting | Self::Parked { .. }, Event::Stop | Event::HungUp) => (Self::Ended, &[TellStopped]),
             (
                 Self::Writing { silent: true, .. } | Self::HandingOver { silent: true, .. },
                 Event::Stop | Event::HungUp,
@@ -190,20 +188,26 @@ impl Life {
     const fn after_hearing(self, worker: WorkerId, heard: Heard) -> (Self, &'static [Effect]) {
         match (self, heard) {
             (_, Heard::Progress) => (self, &[Tell]),
-            (_, Heard::Done) => (Self::Ended, &[Tell]),
 
             (Self::Stopping { .. }, Heard::HandedOver) => (Self::Ended, &[KeepState, TellStopped]),
             (Self::Stopping { .. }, Heard::Failed | Heard::Fault | Heard::Died) => (Self::Ended, &[TellStopped]),
             (Self::Stopping { .. }, Heard::Silent) => (Self::Ended, &[TellStopped, EndWorker]),
             (Self::Stopping { .. }, Heard::Resumed) => (self, &[]),
 
+            (_, Heard::Done | Heard::Failed) => (Self::Ended, &[Tell]),
             (_, Heard::HandedOver) => (Self::Parked { left: worker }, &[ParkAsHandedOver]),
-            (_, Heard::Failed) => (Self::Ended, &[Tell]),
             (_, Heard::Fault | Heard::Died) => (Self::Parked { left: worker }, &[ParkAsHeard]),
-            (Self::HandingOver { .. }, Heard::Silent) => (Self::HandingOver { worker, silent: true }, &[Tell]),
-            (Self::HandingOver { .. }, Heard::Resumed) => (Self::HandingOver { worker, silent: false }, &[Tell]),
-            (_, Heard::Silent) => (Self::Writing { worker, silent: true }, &[Tell]),
-            (_, Heard::Resumed) => (Self::Writing { worker, silent: false }, &[Tell]),
+            (_, Heard::Silent) => (self.silent(true), &[Tell]),
+            (_, Heard::Resumed) => (self.silent(false), &[Tell]),
+        }
+    }
+
+    /// The same with a worker that is silent, or not.
+    const fn silent(self, silent: bool) -> Self {
+        match self {
+            Self::Writing { worker, .. } => Self::Writing { worker, silent },
+            Self::HandingOver { worker, .. } => Self::HandingOver { worker, silent },
+            Self::Waiting | Self::Parked { .. } | Self::Stopping { .. } | Self::Ended => self,
         }
     }
 }

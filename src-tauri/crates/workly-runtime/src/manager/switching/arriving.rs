@@ -188,12 +188,11 @@ impl Task {
 
     /// A worker that was left is gone, or will not go.
     pub(crate) fn left_worker_gone(&mut self, gone: &Gone) {
-        match gone.after {
-            Some(after) => self.answers.released(gone.worker, after),
-            None => {
-                tracing::error!(process_id = gone.process_id, "the worker cannot be ended");
-                self.told.notices = vec![Notice::WorkerHeld { process_id: gone.process_id }];
-            }
+        if let Some(after) = gone.after {
+            self.answers.released(gone.worker, after);
+        } else {
+            tracing::error!(process_id = gone.process_id, "the worker cannot be ended");
+            self.told.notices = vec![Notice::WorkerHeld { process_id: gone.process_id }];
         }
     }
 

@@ -78,7 +78,7 @@ async fn a_frozen_worker_is_told_and_can_be_stopped() {
     desktop.save_screenshot("silent").await;
     desktop.find("[data-testid=stop]").await.click().await.unwrap();
     desktop.wait_for("the answer to stop", || desktop.has(DONE)).await;
-    assert!(!is_alive(worker));
+    desktop.wait_for("the frozen worker to go", || async { !is_alive(worker) }).await;
     desktop.send("Say hello.").await;
     desktop.wait_for("the next answer", || async { desktop.last_text(ANSWER).await.len() > 1 }).await;
 }

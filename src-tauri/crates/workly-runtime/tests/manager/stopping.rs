@@ -118,10 +118,10 @@ async fn a_stop_ends_its_own_answer_and_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_order_during_an_evacuation_is_followed_once_that_is_over() {
+async fn an_order_while_no_worker_is_there_is_followed_once_one_is() {
     let mut stage = Stage::set(json!({ "gpu_hand_over_s": 5, "cpu_load_s": 0.5 }));
     let (stream, heard) = writing(&stage).await;
-    // Without memory for a second worker the first one goes before the next comes: the fake has none to spare.
+    // The switch that brings the next worker cannot be called off.
     kill(stage.snapshot().worker_pid);
     stage.until("without a worker", |snapshot| snapshot.state == ModelState::Loading).await;
     stage.manager.switch(Profile::CpuFallback, "to be tested");

@@ -62,6 +62,11 @@ impl Desktop {
         self.client.execute(script, Vec::new()).await.unwrap()
     }
 
+    /// The same while the program may be on its way out; none when it is gone.
+    pub(crate) async fn try_script(&self, script: &str) -> Option<serde_json::Value> {
+        self.client.execute(script, Vec::new()).await.ok()
+    }
+
     /// What the window shows, as PNG.
     pub(crate) async fn screenshot(&self) -> Vec<u8> {
         self.picture().await.expect("the driver takes pictures")

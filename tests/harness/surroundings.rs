@@ -95,9 +95,6 @@ impl Surroundings {
             .env("WORKLY_DATA_DIR", self.data())
             .env("HOME", self.data())
             .env("LC_ALL", "C.UTF-8")
-            // Threads of the worker that wait for each other burn a core; where another program keeps one busy, an
-            // answer takes minutes without this.
-            .env("GOMP_SPINCOUNT", "300")
             .env_remove("LANGUAGE")
             .env_remove("WAYLAND_DISPLAY");
         for folder in ["XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"] {

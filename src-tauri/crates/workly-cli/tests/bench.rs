@@ -11,7 +11,6 @@ fn bench(arguments: &[&str]) -> std::process::Command {
     let data = chat(&[]).get_envs().find(|(name, _)| *name == "WORKLY_DATA_DIR").unwrap().1.unwrap().to_owned();
     let mut command = std::process::Command::new(support::PROGRAM);
     command.arg("bench").args(arguments).env("WORKLY_DATA_DIR", data).env_remove("GGML_VK_VISIBLE_DEVICES");
-    command.env(support::WAITS_ASLEEP.0, support::WAITS_ASLEEP.1);
     command
 }
 

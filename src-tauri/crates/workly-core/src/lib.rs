@@ -23,5 +23,6 @@ pub mod settings_keys;
 pub mod simulate;
 pub mod switch_plan;
 pub mod text;
+pub mod thread_follow;
 pub mod thresholds;
 pub mod why;

@@ -1,11 +1,16 @@
-//! How many prompt tokens to compute at a time, so that a cancel is heard within 200 ms.
+//! How many prompt tokens to compute at a time. On a GPU nobody is heard within a chunk, so it is short; on the CPU a
+//! chunk can be given up, and is as long as speed wants it.
 
-/// Fewest tokens in a chunk.
+/// Fewest tokens in a chunk on a GPU.
 const SMALLEST: u32 = 4;
+/// Fewest on the CPU: the weights, which are read once for each chunk, take as long as so many tokens' computations.
+const SMALLEST_ON_CPU: u32 = 32;
 /// Most tokens in a chunk; llama.cpp's own default batch.
 const LARGEST: u32 = 512;
-/// Seconds a chunk should take at the most.
+/// Seconds a chunk should take at the most on a GPU.
 const SECONDS_PER_CHUNK: f64 = 0.15;
+/// Seconds a chunk should take on the CPU: what is computed of it is lost where it is given up.
+const SECONDS_ON_CPU: f64 = 0.25;
 /// Floating-point operations per second and CPU thread that a slow desktop core reaches on quantised weights.
 const OPERATIONS_PER_THREAD: f64 = 40e9;
 
@@ -25,7 +30,7 @@ impl PromptChunks {
     pub fn on_cpu(parameters: u64, threads: u32) -> Self {
         let operations_per_token = 2.0 * parameters.max(1) as f64;
         let tokens_per_second = OPERATIONS_PER_THREAD * f64::from(threads.max(1)) / operations_per_token;
-        let wanted = (tokens_per_second * SECONDS_PER_CHUNK).clamp(f64::from(SMALLEST), f64::from(LARGEST));
+        let wanted = (tokens_per_second * SECONDS_ON_CPU).clamp(f64::from(SMALLEST_ON_CPU), f64::from(LARGEST));
         Self { size: previous_power_of_two(wanted as u32), adaptive: false }
     }
 
@@ -62,8 +67,8 @@ mod tests {
 
     #[test]
     fn a_small_model_is_computed_in_larger_chunks_than_a_large_one() {
-        assert_eq!(PromptChunks::on_cpu(135_000_000, 2).size(), 32);
-        assert_eq!(PromptChunks::on_cpu(7_000_000_000, 8).size(), 4);
+        assert_eq!(PromptChunks::on_cpu(135_000_000, 2).size(), 64);
+        assert_eq!(PromptChunks::on_cpu(7_000_000_000, 8).size(), 32);
         assert_eq!(PromptChunks::on_cpu(0, 0).size(), 512);
     }
 

@@ -98,8 +98,11 @@ pub struct LoadRequest {
     pub device: Option<String>,
     /// Tokens of context.
     pub context: ContextSize,
-    /// CPU threads.
+    /// CPU threads; the most, where they follow the free cores.
     pub threads: u32,
+    /// Compute with fewer threads while other programs keep cores busy. What an answer says may depend on them.
+    #[serde(default)]
+    pub follow_cores: bool,
     /// Number type of the KV cache.
     pub kv_type: KvType,
 }

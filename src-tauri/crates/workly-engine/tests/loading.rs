@@ -61,6 +61,7 @@ async fn load(part: &str) -> Result<Reply, WorkerEnd> {
         device: None,
         context: ContextSize::default(),
         threads: 1,
+        follow_cores: false,
         kv_type: KvType::default(),
     };
     worker.call(Command::Load(request)).last().await

@@ -13,10 +13,11 @@ use workly_core::layer_plan::{Footprint, FootprintTable};
 use workly_core::problem::{Problem, ProblemCode};
 use workly_engine::protocol::FootprintRequest;
 
+use crate::context::{Context, Shape};
 use crate::dry_log::{self, DryLog};
 use crate::gguf::{self, Tensor};
 use crate::llama_log;
-use crate::load::{context_params, find_gpu, model_params, refused_cache_type};
+use crate::load::{find_gpu, model_params, refused_cache_type};
 use crate::model_file::{check_file, explain_log};
 use crate::outbox::Outbox;
 use crate::target::Target;
@@ -84,11 +85,12 @@ fn dry_run(
         if context_tokens > MOST_CONTEXT_TOKENS {
             return Err(too_large());
         }
-        let context = model.new_context(backend, context_params(context_tokens, 1, request.kv_type)).map_err(|_| {
+        let shape = Shape { tokens: context_tokens, threads: 1, kv_type: request.kv_type };
+        let context = Context::open(&model, shape).ok_or_else(|| {
             let log = llama_log::recent();
             refused_cache_type(&log).unwrap_or_else(|| too_large().with_details(log))
         })?;
-        Ok(context.n_ctx())
+        Ok(context.tokens())
     });
     let context_tokens = loaded?;
     let log = DryLog::read(&log, &Target::of(index).buffer_name()).ok_or_else(|| {

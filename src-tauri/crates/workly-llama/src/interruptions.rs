@@ -33,8 +33,13 @@ impl Interruptions {
         self.lock().interruptions.get(&id).cloned()
     }
 
+    /// Whether anything was said about a request.
+    pub(crate) fn any(&self, id: u64) -> bool {
+        self.lock().interruptions.contains_key(&id)
+    }
+
     pub(crate) fn is_cancelled(&self, id: u64) -> bool {
-        self.of(id) == Some(Interruption::Cancel)
+        self.lock().interruptions.get(&id) == Some(&Interruption::Cancel)
     }
 
     /// A request came in.

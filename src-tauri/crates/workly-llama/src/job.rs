@@ -44,8 +44,16 @@ impl Job<'_> {
         self.outbox.progress();
     }
 
+    /// The same question where a handover waits for the piece of work.
     pub(crate) fn is_cancelled(&self) -> bool {
+        self.progress();
         self.interruptions.is_cancelled(self.id)
+    }
+
+    /// Asked from within a piece of work, which makes progress by that: whether the request is to be interrupted.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.progress();
+        self.interruptions.any(self.id)
     }
 
     /// What the request is to be interrupted by, as a halt.

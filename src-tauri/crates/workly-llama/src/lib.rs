@@ -4,6 +4,7 @@
 //! nothing here tries to survive it.
 
 mod backends;
+mod context;
 mod devices;
 mod dry_log;
 mod fault;
@@ -18,10 +19,12 @@ mod load;
 mod model_file;
 mod outbox;
 mod process;
+mod processor;
 mod prompt;
 mod sequence;
 mod session;
 mod target;
+mod threads;
 mod worker;
 
 pub use backends::BackendSet;

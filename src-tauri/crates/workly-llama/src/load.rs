@@ -1,13 +1,10 @@
 //! Loading a model: its weights, and a context for it.
 
-use std::num::NonZeroU32;
 use std::path::Path;
 
-use llama_cpp_2::context::params::{KvCacheType, LlamaContextParams};
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::{LlamaModelParams, LlamaSplitMode};
-use llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_ENABLED;
 use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 use workly_core::device::Device;
 use workly_core::model::{KvType, ModelInfo};
@@ -17,14 +14,14 @@ use workly_engine::end::mentions_lack_of_memory;
 use workly_engine::fault::FaultPoint;
 use workly_engine::protocol::{LoadRequest, Reply};
 
+use crate::context::{Context, Shape};
 use crate::interruptions::Interruptions;
 use crate::model_file::{check_file, explain_log};
 use crate::outbox::Outbox;
 use crate::session::Session;
+use crate::threads::Threads;
 use crate::{devices, fault, llama_log};
 
-/// Tokens that llama.cpp computes at once at the most; also the most a prompt chunk may have.
-const BATCH_TOKENS: u32 = 512;
 /// Bytes that must stay free beside the KV cache for compute buffers and the rest of the machine.
 const RESERVED_BYTES: u64 = 256 << 20;
 
@@ -78,9 +75,9 @@ impl Loading<'_> {
         let model = &loaded.model;
         let context_tokens = request.context.resolve(model.n_ctx_train());
         check_context_fits(model, request, context_tokens)?;
-        let params = context_params(context_tokens, request.threads, request.kv_type);
+        let shape = Shape { tokens: context_tokens, threads: request.threads, kv_type: request.kv_type };
         llama_log::clear();
-        let context = model.new_context(self.backend, params).map_err(|_| {
+        let context = Context::open(model, shape).ok_or_else(|| {
             let log = llama_log::recent();
             if let Some(problem) = refused_cache_type(&log) {
                 return problem;
@@ -106,12 +103,13 @@ impl Loading<'_> {
             size_bytes: model.size(),
             layers: model.n_layer(),
             trained_context_tokens: model.n_ctx_train(),
-            context_tokens: context.n_ctx(),
+            context_tokens: context.tokens(),
             gpu_layers,
             gpu_device: loaded.gpu.as_ref().map(|gpu| gpu.description.clone()),
             threads: request.threads.max(1),
         };
-        let session = Session::open(model, context, info, chunks)?;
+        let threads = Threads::new(request.threads, request.follow_cores, gpu_layers == 0);
+        let session = Session::open(model, context, info, chunks, threads)?;
         self.check_cancel()?;
         Ok(session)
     }
@@ -138,28 +136,6 @@ pub(crate) fn model_params(gpu_layers: u32, gpu: Option<usize>) -> Result<LlamaM
         .with_split_mode(LlamaSplitMode::None)
         .with_devices(gpu.as_slice())
         .map_err(|error| Problem::new(ProblemCode::LoadFailed, format!("The GPU cannot be used: {error}")))
-}
-
-/// What a context is made of, which a dry run must share to be exact.
-pub(crate) fn context_params(context_tokens: u32, threads: u32, kv_type: KvType) -> LlamaContextParams {
-    let threads = i32::try_from(threads.max(1)).unwrap_or(i32::MAX);
-    let kv_type = match kv_type {
-        KvType::F16 => KvCacheType::F16,
-        KvType::Q8_0 => KvCacheType::Q8_0,
-        KvType::Q4_0 => KvCacheType::Q4_0,
-    };
-    // Flash attention and the whole cache of layers with a sliding window are fixed on: the KV cache of every worker must
-    // have the same layout, or state cannot move; and footprints are estimated for just this.
-    LlamaContextParams::default()
-        .with_n_ctx(NonZeroU32::new(context_tokens))
-        .with_n_batch(BATCH_TOKENS)
-        .with_n_ubatch(BATCH_TOKENS)
-        .with_n_threads(threads)
-        .with_n_threads_batch(threads)
-        .with_flash_attention_policy(LLAMA_FLASH_ATTN_TYPE_ENABLED)
-        .with_swa_full(true)
-        .with_type_k(kv_type)
-        .with_type_v(kv_type)
 }
 
 /// What to do where llama.cpp refuses the KV cache for its number type: blocks of 32 numbers must divide the heads, and
@@ -237,10 +213,5 @@ mod tests {
             assert_eq!(refused_cache_type(log).unwrap().code, ProblemCode::InvalidSetting, "{log}");
         }
         assert_eq!(refused_cache_type("llama_kv_cache: failed to allocate buffer for kv cache"), None);
-    }
-
-    #[test]
-    fn a_sliding_window_is_cached_whole_as_footprints_are_estimated_for() {
-        assert!(context_params(1_024, 1, KvType::F16).swa_full());
     }
 }

@@ -3,16 +3,15 @@
 use std::path::Path;
 use std::time::Instant;
 
-use llama_cpp_2::DecodeError;
-use llama_cpp_2::context::LlamaContext;
-use llama_cpp_2::llama_batch::LlamaBatch;
-use llama_cpp_2::token::LlamaToken;
 use workly_core::problem::{Problem, ProblemCode};
 use workly_core::prompt_chunks::PromptChunks;
 use workly_engine::fault::FaultPoint;
 
+use crate::context::{Context, NotComputed, WantsStop};
 use crate::fault;
+use crate::interruptions::Interruption;
 use crate::job::{Halt, Job};
+use crate::threads::Threads;
 
 /// Its number.
 const SEQUENCE: i32 = 0;
@@ -21,30 +20,31 @@ const NO_MEMORY: i32 = -2;
 
 /// A context with the tokens in its KV cache.
 pub(crate) struct Sequence<'model> {
-    context: LlamaContext<'model>,
+    context: Context<'model>,
     chunks: PromptChunks,
+    threads: Threads,
     /// The tokens in the KV cache, in order.
     cached: Vec<i32>,
 }
 
 impl<'model> Sequence<'model> {
     /// `chunks`: sizes in which a prompt is computed.
-    pub(crate) const fn new(context: LlamaContext<'model>, chunks: PromptChunks) -> Self {
-        Self { context, chunks, cached: Vec::new() }
+    pub(crate) const fn new(context: Context<'model>, chunks: PromptChunks, threads: Threads) -> Self {
+        Self { context, chunks, threads, cached: Vec::new() }
     }
 
     /// Computes one token for nothing, as llama.cpp's own programs do: the first one reads all weights into memory,
     /// and sets threads and buffers up.
     pub(crate) fn warm_up(&mut self, token: i32) {
         // Whatever fails here fails again, with words, at the first answer.
-        let _ = self.compute(&[token]);
+        let _ = self.compute(&[token], &|| false);
         self.context.synchronize();
         self.forget();
     }
 
     /// Tokens there is room for.
     pub(crate) fn room(&self) -> usize {
-        self.context.n_ctx() as usize
+        self.context.tokens() as usize
     }
 
     /// The tokens in the KV cache.
@@ -54,7 +54,7 @@ impl<'model> Sequence<'model> {
 
     /// What the model makes of the last token, by token of the vocabulary.
     pub(crate) fn logits(&self) -> &[f32] {
-        self.context.get_logits_ith(-1)
+        self.context.logits()
     }
 
     /// Drops from the KV cache what the prompt does not begin with; tells how many tokens stay. At least one token of
@@ -62,8 +62,7 @@ impl<'model> Sequence<'model> {
     pub(crate) fn keep_common_prefix(&mut self, prompt: &[i32]) -> usize {
         let common = self.cached.iter().zip(prompt).take_while(|(cached, wanted)| cached == wanted).count();
         let keep = common.min(prompt.len().saturating_sub(1));
-        let first_gone = u32::try_from(keep).unwrap_or(u32::MAX);
-        if self.context.kv_cache_seq_rm(SEQUENCE, Some(first_gone), None).is_ok() {
+        if self.context.forget_from(SEQUENCE, keep) {
             self.cached.truncate(keep);
         } else {
             // Recurrent models cannot forget a part.
@@ -73,13 +72,14 @@ impl<'model> Sequence<'model> {
     }
 
     fn forget(&mut self) {
-        self.context.clear_kv_cache();
+        self.context.forget_all();
         self.cached.clear();
     }
 
-    /// Computes what of the history is not cached, in chunks short enough that an interruption is heard. `tell`: how
-    /// much of it is computed now.
+    /// Computes what of the history is not cached, in chunks. An interruption is heard between them, and on the CPU
+    /// within them, where the chunk is given up. `tell`: how much of it is computed now.
     pub(crate) fn read(&mut self, history: &[i32], job: &Job<'_>, tell: &impl Fn(usize)) -> Result<(), Halt> {
+        self.threads.begin();
         while self.cached.len() < history.len() {
             job.check()?;
             if fault::strikes(FaultPoint::Prompt) {
@@ -89,7 +89,12 @@ impl<'model> Sequence<'model> {
             let size = self.chunks.size() as usize;
             let end = (start + size).min(history.len());
             let began = Instant::now();
-            self.compute(&history[start..end])?;
+            match self.compute(&history[start..end], &|| job.is_interrupted()) {
+                Ok(()) => {}
+                // What interrupts it is found at the beginning of the next round.
+                Err(NotComputed::Stopped) => continue,
+                Err(other) => return Err(self.halt(other)),
+            }
             if end - start == size {
                 // Backends compute behind our back; reading the logits later would hide what the chunk took.
                 self.context.synchronize();
@@ -101,29 +106,44 @@ impl<'model> Sequence<'model> {
         Ok(())
     }
 
+    /// Computes one token of an answer, at the end of the cache; its logits can be read afterwards.
+    pub(crate) fn write(&mut self, token: i32, job: &Job<'_>) -> Result<(), Halt> {
+        match self.compute(&[token], &|| job.is_cancelled()) {
+            Err(NotComputed::Stopped) => Err(Halt::Interrupted(Interruption::Cancel)),
+            Err(other) => Err(self.halt(other)),
+            Ok(()) => Ok(()),
+        }
+    }
+
     /// Computes tokens at the end of the cache; the last one's logits can be read afterwards.
-    pub(crate) fn compute(&mut self, tokens: &[i32]) -> Result<(), Halt> {
+    fn compute(&mut self, tokens: &[i32], wants_stop: WantsStop<'_>) -> Result<(), NotComputed> {
         if self.cached.len() + tokens.len() > self.room() {
-            return Err(Halt::Full);
+            return Err(NotComputed::NoRoom);
         }
-        let mut batch = LlamaBatch::new(tokens.len(), 1);
-        for (offset, token) in tokens.iter().enumerate() {
-            let position = i32::try_from(self.cached.len() + offset).unwrap_or(i32::MAX);
-            let is_last = offset + 1 == tokens.len();
-            batch
-                .add(LlamaToken(*token), position, &[SEQUENCE], is_last)
-                .map_err(|error| Halt::Fault(self.failed(&error.to_string())))?;
+        let began = Instant::now();
+        let computed = self.context.compute(SEQUENCE, self.cached.len(), tokens, wants_stop);
+        if computed == Err(NotComputed::Stopped) && self.context.length(SEQUENCE) != self.cached.len() {
+            // Recurrent models cannot forget the part that was begun.
+            self.forget();
         }
-        match self.context.decode(&mut batch) {
-            Ok(()) => {
-                self.cached.extend_from_slice(tokens);
-                Ok(())
-            }
-            Err(DecodeError::NoKvCacheSlot) => Err(Halt::Full),
-            Err(error) => {
+        computed?;
+        self.cached.extend_from_slice(tokens);
+        if let Some(threads) = self.threads.worked(tokens.len(), began.elapsed()) {
+            self.context.use_threads(threads);
+        }
+        Ok(())
+    }
+
+    /// What tokens that were not computed mean to an answer.
+    fn halt(&mut self, why: NotComputed) -> Halt {
+        match why {
+            NotComputed::NoRoom => Halt::Full,
+            // Nobody asked for it who is still there.
+            NotComputed::Stopped => Halt::Interrupted(Interruption::Cancel),
+            NotComputed::Failed(number) => {
                 // After a failed decode nobody knows what the cache holds.
                 self.forget();
-                Err(Halt::Fault(explain(&error)))
+                Halt::Fault(explain(number))
             }
         }
     }
@@ -136,29 +156,29 @@ impl<'model> Sequence<'model> {
 
     /// Saves the KV cache; bytes of the file. `None` where it could not be saved.
     pub(crate) fn save(&self, path: &Path) -> Option<u64> {
-        let tokens: Vec<LlamaToken> = self.cached.iter().copied().map(LlamaToken).collect();
-        self.context.state_seq_save_file(path, SEQUENCE, &tokens).ok().map(|bytes| bytes as u64)
+        self.context.save(path, SEQUENCE, &self.cached)
     }
 
     /// Takes over a saved KV cache. One that does not fit is left alone: the tokens are computed anew.
     pub(crate) fn restore(&mut self, path: &Path) {
         self.forget();
-        match self.context.state_seq_load_file(path, SEQUENCE, self.room()) {
-            Ok((tokens, _)) => self.cached = tokens.into_iter().map(|token| token.0).collect(),
-            Err(_) => self.forget(),
+        match self.context.restore(path, SEQUENCE) {
+            Some(tokens) => self.cached = tokens,
+            None => self.forget(),
         }
     }
 }
 
 /// What a failed decode means.
-fn explain(error: &DecodeError) -> Problem {
-    match error {
-        DecodeError::Unknown(NO_MEMORY) => Problem::new(
+fn explain(number: i32) -> Problem {
+    let details = format!("llama_decode returned {number}");
+    match number {
+        NO_MEMORY => Problem::new(
             ProblemCode::OutOfMemory,
             "There is not enough memory to compute the answer. Close other programs, or choose a smaller context.",
         )
-        .with_details(error.to_string()),
-        _ => not_computed(&error.to_string()),
+        .with_details(details),
+        _ => not_computed(&details),
     }
 }
 
@@ -173,10 +193,9 @@ mod tests {
 
     #[test]
     fn a_failed_allocation_is_told_as_lack_of_memory_and_other_failures_are_not() {
-        let code = |result: i32| explain(&DecodeError::from(std::num::NonZeroI32::new(result).unwrap())).code;
-        assert_eq!(code(-2), ProblemCode::OutOfMemory);
-        for other in [-1, -3, 2] {
-            assert_eq!(code(other), ProblemCode::DecodeFailed);
+        assert_eq!(explain(-2).code, ProblemCode::OutOfMemory);
+        for other in [-1, -3] {
+            assert_eq!(explain(other).code, ProblemCode::DecodeFailed);
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::Instant;
 
-use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 use llama_cpp_2::vocab::LlamaVocab;
@@ -17,11 +16,13 @@ use workly_core::text::AnswerText;
 use workly_engine::fault::FaultPoint;
 use workly_engine::protocol::{GenerateRequest, Generated, Reply, ResumeRequest, UnfinishedAnswer};
 
+use crate::context::Context;
 use crate::fault;
 use crate::interruptions::Interruption;
 use crate::job::{Halt, Job};
 use crate::prompt::{Prompt, Prompter};
 use crate::sequence::Sequence;
+use crate::threads::Threads;
 
 /// A loaded model with its context.
 pub(crate) struct Session<'model> {
@@ -36,14 +37,15 @@ pub(crate) struct Session<'model> {
 impl<'model> Session<'model> {
     pub(crate) fn open(
         model: &'model LlamaModel,
-        context: LlamaContext<'model>,
+        context: Context<'model>,
         info: ModelInfo,
         chunks: PromptChunks,
+        threads: Threads,
     ) -> Result<Self, Problem> {
         let vocab = model.vocab();
         let prompter = Prompter::new(model)?;
         let ends = vocab.tokens().filter(|token| vocab.is_eog(*token)).map(|token| token.0).collect();
-        let mut sequence = Sequence::new(context, chunks);
+        let mut sequence = Sequence::new(context, chunks, threads);
         sequence.warm_up(vocab.bos().0.max(0));
         Ok(Self { sequence, prompter, vocab, info, ends })
     }
@@ -144,7 +146,7 @@ impl<'model> Session<'model> {
                 break StopReason::StopString;
             }
             // The worker that goes on computes this token: what it took to choose it is not thrown away.
-            if let Err(halt) = job.check().and_then(|()| self.sequence.compute(&[token])) {
+            if let Err(halt) = job.check().and_then(|()| self.sequence.write(token, job)) {
                 return self.halted(halt, answer, job);
             }
         };

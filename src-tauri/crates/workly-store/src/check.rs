@@ -7,7 +7,6 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error::{StoreError, Stored};
-use crate::files::size;
 
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
@@ -16,9 +15,7 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 pub(crate) enum FirstLook {
     /// There is no file.
     Missing,
-    /// There is a file of no bytes.
-    Empty,
-    /// It begins as no database does.
+    /// It begins as no database does, or has no bytes.
     Broken,
     /// It begins as a database does.
     Database,
@@ -29,9 +26,6 @@ pub(crate) fn first_look(path: &Path) -> FirstLook {
     let Ok(mut file) = File::open(path) else {
         return if path.exists() { FirstLook::Database } else { FirstLook::Missing };
     };
-    if size(path) == 0 {
-        return FirstLook::Empty;
-    }
     let mut first = [0; 16];
     match file.read_exact(&mut first) {
         Ok(()) if first == *MAGIC => FirstLook::Database,

@@ -57,13 +57,6 @@ impl Store {
         Ok(self.connection.prepare_cached(first)?.query_row([], |row| row.get(0))?)
     }
 
-    /// Moves the log into the file and empties it, so that nothing that was removed lies in it any longer.
-    /// Says whether that is done; whoever reads the file meanwhile is in the way.
-    pub(crate) fn empty_log(&self) -> Stored<bool> {
-        let blocked: i64 = self.connection.query_row("PRAGMA wal_checkpoint (TRUNCATE)", [], |row| row.get(0))?;
-        Ok(blocked == 0)
-    }
-
     /// Whether nothing was ever said.
     pub(crate) fn is_empty(&self) -> bool {
         let any = self.connection.query_row("SELECT EXISTS (SELECT 1 FROM messages)", [], |row| row.get(0));

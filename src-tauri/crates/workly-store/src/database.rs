@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::error::{StoreError, Stored};
 
-/// The conversations and the switch log. Every change is on the disk when its function returns.
+/// The conversations and the switch log. Every change outlives the program when its function returns.
 #[derive(Debug)]
 pub struct Store {
     pub(crate) connection: Connection,

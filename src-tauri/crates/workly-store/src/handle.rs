@@ -67,8 +67,8 @@ impl Conversations {
         Self { thread: Arc::new(Thread { jobs, shared }) }
     }
 
-    /// Changes something, on the store's thread, after everything that was to be kept before. It is on the disk when this
-    /// returns. Where another program holds the file, this fails within a second.
+    /// Changes something, on the store's thread, after everything that was to be kept before. It outlives the program when
+    /// this returns. Where another program holds the file, this fails within a second.
     ///
     /// # Errors
     ///

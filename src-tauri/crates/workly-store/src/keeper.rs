@@ -12,7 +12,8 @@ use workly_wire::chat::StoreNotice;
 use crate::backup;
 use crate::check::check;
 use crate::conversations::TAKEN_BACK_MS;
-use crate::database::Store;
+use crate::database::{Store, remember};
+use crate::disk::{self, Disk};
 use crate::error::{StoreError, Stored};
 use crate::files::unix_ms;
 use crate::lock::FolderLock;
@@ -69,6 +70,10 @@ pub(crate) struct Keeper {
     folder: Option<PathBuf>,
     lock: Option<FolderLock>,
     is_kept: bool,
+    /// What brings commits to the disk, while the store is the file.
+    disk: Option<Disk>,
+    /// Whether it could not, the last time.
+    has_failed: bool,
     /// Whether this run had the file open before: answers that are being written there are its own.
     has_had_file: bool,
     shared: Arc<Shared>,
@@ -80,6 +85,8 @@ pub(crate) struct Keeper {
     looked: Option<Instant>,
     /// When deleted conversations are next looked for.
     removal: Option<Instant>,
+    /// Whether the log may hold text of what was removed.
+    log_holds_removed: bool,
     repairs: u32,
     is_closed: bool,
 }
@@ -102,6 +109,8 @@ impl Keeper {
             folder,
             lock,
             is_kept,
+            disk: None,
+            has_failed: false,
             has_had_file: is_kept,
             shared,
             to_self,
@@ -110,6 +119,7 @@ impl Keeper {
             writing: Retry::default(),
             looked: None,
             removal: Some(Instant::now()),
+            log_holds_removed: false,
             repairs: 0,
             is_closed: false,
         };
@@ -216,6 +226,9 @@ impl Keeper {
     }
 
     fn tell_saved(&self) {
+        if self.has_failed {
+            return;
+        }
         self.shared.notices.send_if_modified(|notices| {
             let before = notices.len();
             notices.retain(|notice| !matches!(notice, StoreNotice::NotSaved { .. }));
@@ -254,6 +267,7 @@ impl Keeper {
     /// Works in memory from here on, until the file is had again.
     fn leave_file(&mut self) {
         *locked(&self.shared.reader) = None;
+        self.disk = None;
         self.store = in_memory(unix_ms());
         self.is_kept = false;
         self.opening = Retry::default();
@@ -307,9 +321,40 @@ impl Keeper {
             Ok(reader) => *locked(&self.shared.reader) = Some(reader),
             Err(error) => tracing::warn!("the conversations are read by the one who writes: {error}"),
         }
+        if let Err(error) = self.bring_to_disk(&folder) {
+            tracing::error!("commits are brought to the disk when the file is closed: {error}");
+        }
+        // The first commit of a log waits for the disk. This is it, before anybody waits for theirs.
+        if let Err(error) = remember(&self.store.connection, "opened_ms", &unix_ms().to_string()) {
+            tracing::warn!("the log of the conversations is not begun: {error}");
+        }
         self.removal = Some(Instant::now());
+        self.log_holds_removed |= was_unclean;
         if was_unclean {
             self.beside("check", move || opening::open_to_read(&folder).and_then(|store| check(&store.connection)));
+        }
+    }
+
+    fn bring_to_disk(&mut self, folder: &Path) -> Stored<()> {
+        let to_self = self.to_self.clone();
+        let disk = Disk::of(folder, move |result| {
+            let _ = to_self.send(Box::new(move |keeper| keeper.brought_to_disk(result)));
+        })?;
+        disk.watch(&mut self.store.connection)?;
+        self.disk = Some(disk);
+        Ok(())
+    }
+
+    fn brought_to_disk(&mut self, result: Stored<()>) {
+        let had_failed = std::mem::replace(&mut self.has_failed, result.is_err());
+        match result {
+            Ok(()) if had_failed => self.tell_saved(),
+            Ok(()) => {}
+            Err(error) => {
+                tracing::error!("what was said last is not on the disk yet: {error}");
+                self.tell_not_saved(&error);
+                self.heed(&error);
+            }
         }
     }
 
@@ -360,12 +405,17 @@ impl Keeper {
             None => Ok(Some(false)),
         });
         let pause = match step {
-            Ok(Some(true)) => Some(Duration::ZERO),
+            Ok(Some(true)) => {
+                self.log_holds_removed = true;
+                Some(Duration::ZERO)
+            }
             Ok(None) => Some(Duration::from_millis(TAKEN_BACK_MS as u64 / 2)),
-            Ok(Some(false)) => match self.is_kept.then(|| self.store.empty_log()) {
-                Some(Ok(false)) => Some(LAST_PAUSE),
-                _ => None,
-            },
+            Ok(Some(false)) => {
+                if std::mem::take(&mut self.log_holds_removed) {
+                    self.disk.iter().for_each(Disk::empty_log);
+                }
+                None
+            }
             Err(error) => {
                 tracing::warn!("deleted conversations are not removed yet: {error}");
                 self.heed(&error);
@@ -391,10 +441,11 @@ impl Keeper {
         *locked(&self.shared.reader) = None;
         if self.is_kept {
             // The last connection that closes would do it, unless another program reads.
-            if let Err(error) = self.store.empty_log() {
+            if let Err(error) = disk::checkpoint(&self.store.connection, "TRUNCATE") {
                 tracing::warn!("the log of the conversations stays: {error}");
             }
         }
+        self.disk = None;
         self.store = in_memory(0);
         self.lock = None;
         self.is_closed = true;

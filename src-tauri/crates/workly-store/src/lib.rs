@@ -9,6 +9,7 @@ mod check;
 mod clean_up;
 mod conversations;
 mod database;
+mod disk;
 mod error;
 mod export;
 mod files;

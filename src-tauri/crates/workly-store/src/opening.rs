@@ -82,20 +82,14 @@ pub(crate) fn open_file(folder: &Path, is_first: bool, now_ms: i64) -> Stored<In
     let mut notices = Vec::new();
     match first_look(&path) {
         FirstLook::Missing => {
-            if let Some(backup) = newest_good(folder) {
-                let made = beside(&path, Some(&backup))?;
-                // A log without its file; it must not be taken for the backup's.
-                move_aside(
-                    &path,
-                    &folder.join(free_name(folder, &format!("conversations.damaged-{}", stamp(now_ms)))),
-                )?;
-                finish(&made, &path)?;
-                notices.push(StoreNotice::Missing { backup_ms: backup.at_ms });
-            }
+            let backup = newest_good(folder);
+            let made = beside(&path, backup.as_ref())?;
+            // A log without its file; it must not be taken for the new one's.
+            move_aside(&path, &folder.join(damaged_name(folder, now_ms)))?;
+            finish(&made, &path)?;
+            notices.extend(backup.map(|backup| StoreNotice::Missing { backup_ms: backup.at_ms }));
         }
-        // Without a backup it is a file that was just being made.
-        FirstLook::Empty if backup::newest_first(folder).is_empty() => {}
-        FirstLook::Empty | FirstLook::Broken => notices.push(replace_damaged(folder, now_ms)?),
+        FirstLook::Broken => notices.push(replace_damaged(folder, now_ms)?),
         FirstLook::Database => {}
     }
     let was_unclean = size(&with_ending(&path, "-wal")) > 0;
@@ -159,7 +153,7 @@ fn end_unfinished(store: &mut Store) -> Stored<()> {
 /// backup.
 pub(crate) fn replace_damaged(folder: &Path, now_ms: i64) -> Stored<StoreNotice> {
     let path = folder.join(DATABASE);
-    let kept_as = free_name(folder, &format!("conversations.damaged-{}", stamp(now_ms)));
+    let kept_as = damaged_name(folder, now_ms);
     let kept = folder.join(&kept_as);
     let backup = newest_good(folder);
     let backup_ms = backup.as_ref().map(|backup| backup.at_ms);
@@ -172,6 +166,10 @@ pub(crate) fn replace_damaged(folder: &Path, now_ms: i64) -> Stored<StoreNotice>
         (0, None) => StoreNotice::Emptied { kept_as },
         (messages, backup_ms) => StoreNotice::Salvaged { messages, backup_ms, kept_as },
     })
+}
+
+fn damaged_name(folder: &Path, now_ms: i64) -> String {
+    free_name(folder, &format!("conversations.damaged-{}", stamp(now_ms)))
 }
 
 /// Gives a database and its log another name.
@@ -213,7 +211,13 @@ fn beside(path: &Path, backup: Option<&Copied>) -> Stored<PathBuf> {
     Ok(made)
 }
 
+/// Gives a file its place. One of no bytes never comes there: it would look like one that lost all it had.
 fn finish(made: &Path, path: &Path) -> Stored<()> {
-    fs::File::open(made)?.sync_all()?;
+    if size(made) == 0 {
+        // Nothing is lost with a new file: it waits for no disk.
+        schema::make(made)?;
+    } else {
+        fs::File::open(made)?.sync_all()?;
+    }
     Ok(fs::rename(made, path)?)
 }

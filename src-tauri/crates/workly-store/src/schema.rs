@@ -1,5 +1,6 @@
 //! The tables, and how older files come to have them.
 
+use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -141,13 +142,13 @@ CREATE TABLE changes (
 ) STRICT;
 ";
 
-/// How this process talks to the file. Every commit is on the disk when it returns, what is deleted is overwritten, and
-/// what a stranger may have put into the schema does nothing.
+/// How this process talks to the file. A commit outlives the program when it returns, and the machine soon after
+/// ([`crate::disk`]); what is deleted is overwritten, and what a stranger may have put into the schema does nothing.
 pub(crate) fn configure(connection: &Connection) -> Stored<()> {
     connection.busy_timeout(BUSY)?;
     configure_reading(connection)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "secure_delete", true)?;
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
@@ -161,6 +162,14 @@ pub(crate) fn configure_reading(connection: &Connection) -> Stored<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())
+}
+
+/// Makes a new file, in the form that [`configure`] then finds.
+pub(crate) fn make(path: &Path) -> Stored<()> {
+    let mut connection = Connection::open(path)?;
+    connection.pragma_update(None, "synchronous", "OFF")?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    migrate(&mut connection, VERSION)
 }
 
 /// The version of a file; 0 for a new one.

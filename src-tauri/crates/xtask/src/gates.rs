@@ -12,7 +12,7 @@ use crate::shell;
 
 /// The tests that open a real window: a display server and a browser driver of their own, so they come last.
 const WINDOW_TESTS: &str = "package(workly) & \
-    (binary(window) | binary(panel) | binary(chat) | binary(models) | binary(shell) | binary(produce))";
+    (binary(window) | binary(panel) | binary(chat) | binary(models) | binary(shell) | binary(kept) | binary(produce))";
 
 /// A gate, by the name it has on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

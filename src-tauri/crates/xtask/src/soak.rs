@@ -1,6 +1,7 @@
-//! `cargo xtask soak`: what is long by count. The work is done by `tests/soak` of workly-cli, whose short forms are tests
-//! like any other.
+//! `cargo xtask soak`: what is long by count. The work is done by `tests/soak` of workly-cli and by `tests/kept` of the
+//! window, whose short forms are tests like any other.
 
+use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, bail};
@@ -21,6 +22,15 @@ pub(crate) struct Arguments {
     /// Minutes of answers one after the other, with a switch between GPU and CPU each minute.
     #[arg(long, value_name = "N", default_value_t = 60)]
     minutes: u32,
+    /// Times that the window's program is quit while tokens flow.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    quits: u32,
+    /// Times that the window's program is killed at a random moment.
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    kills: u32,
+    /// Seconds for which another program holds the file of conversations, at the start and during an answer.
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    locked: u32,
     /// Where chance begins; the same number draws the same moments. Without it, another one each time.
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
@@ -35,13 +45,26 @@ pub(crate) fn soak(machine: &mut Machine, arguments: &Arguments) -> Result<()> {
     // The whole workspace, as always: another choice of features would compile llama.cpp a second time.
     shell::stream(machine.cargo().args(["build", "--workspace", "--bins"]))?;
     let mut command = machine.cargo();
+    command.args(["test", "--workspace", "--test", "kept", "--", "--nocapture", "--test-threads=1"]);
+    shell::stream(with(arguments, &mut command))?;
+    let mut command = machine.cargo();
     command.args(["test", "--workspace", "--test", "soak", "--"]);
     command.args(["--ignored", "--exact", "--nocapture", "the_long_soak"]);
-    command.env("WORKLY_SOAK_DEATHS", arguments.deaths.to_string());
-    command.env("WORKLY_SOAK_LOADS", arguments.loads.to_string());
-    command.env("WORKLY_SOAK_MINUTES", arguments.minutes.to_string());
-    command.env("WORKLY_SOAK_SEED", arguments.seed.unwrap_or_else(drawn).to_string());
-    shell::stream(&mut command)
+    shell::stream(with(arguments, &mut command))
+}
+
+fn with<'a>(arguments: &Arguments, command: &'a mut Command) -> &'a mut Command {
+    let seed = arguments.seed.unwrap_or_else(drawn);
+    let counts = [
+        ("DEATHS", arguments.deaths),
+        ("LOADS", arguments.loads),
+        ("MINUTES", arguments.minutes),
+        ("QUITS", arguments.quits),
+        ("KILLS", arguments.kills),
+        ("LOCKED_S", arguments.locked),
+    ];
+    command.envs(counts.map(|(name, count)| (format!("WORKLY_SOAK_{name}"), count.to_string())));
+    command.env("WORKLY_SOAK_SEED", seed.to_string())
 }
 
 /// A seed that is another one each time, short enough to be typed.

@@ -19,8 +19,8 @@ use serde_json::Value;
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_workly-cli");
 
-/// For a program with several threads that compute: they wait for each other asleep. Spinning, they come to a token in
-/// seconds where another program keeps a core busy.
+/// For a worker that is started without Workly, which would tell it: threads that compute wait for each other asleep.
+/// Spinning, they come to a token in seconds where another program keeps a core busy.
 pub(crate) const WAITS_ASLEEP: (&str, &str) = ("GOMP_SPINCOUNT", "300");
 
 /// The model that comes with Workly; `cargo xtask setup` fetches it.
@@ -53,7 +53,6 @@ fn fresh_data() -> PathBuf {
 pub(crate) fn chat(arguments: &[&str]) -> Command {
     let mut command = Command::new(PROGRAM);
     command.arg("chat").args(arguments).env("WORKLY_DATA_DIR", fresh_data());
-    command.env(WAITS_ASLEEP.0, WAITS_ASLEEP.1);
     if !arguments.contains(&"--threads") {
         command.args(["--threads", "1"]);
     }

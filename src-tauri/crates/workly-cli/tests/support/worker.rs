@@ -116,6 +116,7 @@ fn load_with(path: &Path, threads: u32, context_tokens: u32) -> Command {
         gpu_layers: 0,
         device: None,
         context: ContextSize::UpTo(context_tokens),
+        follow_cores: false,
         threads,
         kv_type: KvType::F16,
     })

@@ -145,6 +145,7 @@ fn figures_that_nobody_could_count_with_are_refused() {
             device: None,
             context: workly_core::model::ContextSize::default(),
             threads: 1,
+            follow_cores: false,
             kv_type: workly_core::model::KvType::default(),
         })
     };

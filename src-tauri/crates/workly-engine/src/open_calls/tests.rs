@@ -56,6 +56,7 @@ fn command(random: &mut Rng) -> Command {
             device: None,
             context: ContextSize::default(),
             threads: 1,
+            follow_cores: false,
             kv_type: KvType::default(),
         }),
         2 => Command::Footprint(FootprintRequest {

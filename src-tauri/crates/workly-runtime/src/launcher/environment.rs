@@ -81,6 +81,13 @@ const FOR_GPU: [&str; 26] = [
     "XDG_DATA_DIRS",
 ];
 
+/// How threads of a computation wait for each other, in the words of GNU's and LLVM's OpenMP: a short spin and then asleep.
+/// One that spins on burns the core that the late one needs; `docs/busy.md` has the measurements.
+const WAITING: [(&str, &str); 2] = [("GOMP_SPINCOUNT", "300"), ("KMP_BLOCKTIME", "0")];
+
+/// Who sets one of these has their reasons.
+const WAITING_IS_SET: [&str; 3] = ["GOMP_SPINCOUNT", "KMP_BLOCKTIME", "OMP_WAIT_POLICY"];
+
 /// Never, whatever else lets them through: ggml loads any library that is named here, a GPU's into a CPU worker too.
 const NEVER: [&str; 1] = ["GGML_BACKEND_PATH"];
 
@@ -91,6 +98,11 @@ pub(super) fn of_worker(ours: &[Variable], backends: Backends, fault: &str) -> V
     // A debugger that ggml starts on an abort holds the dead worker, and its GPU memory, for a second.
     environment.push(("GGML_NO_BACKTRACE".into(), "1".into()));
     environment.push((VARIABLE.into(), fault.into()));
+    for (name, value) in WAITING {
+        if !ours.iter().any(|(own, _)| WAITING_IS_SET.iter().any(|set| own == set)) {
+            environment.push((name.into(), value.into()));
+        }
+    }
     if backends == Backends::GpuOrSoftware {
         environment.retain(|(name, _)| name != VULKAN_DEVICES);
         environment.push((VULKAN_DEVICES.into(), "0".into()));
@@ -193,12 +205,25 @@ mod tests {
             assert_eq!(map.len(), count, "each is there once");
             map
         };
-        let cpu = [("GGML_NO_BACKTRACE", "1"), (VARIABLE, "abort@load")];
+        let cpu = [("GGML_NO_BACKTRACE", "1"), (VARIABLE, "abort@load"), WAITING[0], WAITING[1]];
         let with_devices = |devices| cpu.into_iter().chain([(VULKAN_DEVICES, devices)]);
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         assert_eq!(of(Backends::Cpu), cpu.into_iter().map(owned).collect());
         assert_eq!(of(Backends::Gpu), with_devices("ours").map(owned).collect());
         assert_eq!(of(Backends::GpuOrSoftware), with_devices("0").map(owned).collect());
+    }
+
+    #[test]
+    fn how_threads_wait_is_told_unless_somebody_has_said_it_already() {
+        let values = |ours: &[Variable]| -> Vec<String> {
+            let environment = of_worker(ours, Backends::Cpu, "");
+            let waiting = environment.into_iter().filter(|(name, _)| WAITING_IS_SET.iter().any(|set| name == set));
+            waiting.map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy())).collect()
+        };
+        assert_eq!(values(&[]), ["GOMP_SPINCOUNT=300", "KMP_BLOCKTIME=0"]);
+        for said in WAITING_IS_SET {
+            assert_eq!(values(&[(said.into(), "theirs".into())]), [format!("{said}=theirs")]);
+        }
     }
 
     #[cfg(unix)]

@@ -107,13 +107,18 @@ fn a_damaged_file_is_read_as_far_as_it_can_be_before_a_day_is_thrown_away() {
 
 #[test]
 fn a_damaged_file_without_a_backup_is_kept_and_workly_starts_empty() {
-    let folder = tempfile::tempdir().unwrap();
-    with_history(folder.path());
-    replace_by_text(&folder.path().join(DATABASE));
-    let Opened { mut store, notices, .. } = open(Some(folder.path()), unix_ms());
-    assert!(matches!(notices.as_slice(), [StoreNotice::Emptied { .. }]), "{notices:?}");
-    assert_eq!(store.list().unwrap(), []);
-    store.create(1).unwrap();
+    for damage in [empty, zero, replace_by_text] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(DATABASE);
+        with_history(folder.path());
+        damage(&path);
+        let damaged = fs::read(&path).unwrap();
+        let Opened { mut store, notices, .. } = open(Some(folder.path()), unix_ms());
+        let [StoreNotice::Emptied { kept_as }] = notices.as_slice() else { panic!("{notices:?}") };
+        assert_eq!(fs::read(folder.path().join(kept_as)).unwrap(), damaged);
+        assert_eq!(store.list().unwrap(), []);
+        store.create(1).unwrap();
+    }
 }
 
 #[test]

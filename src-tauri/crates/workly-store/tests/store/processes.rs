@@ -287,8 +287,8 @@ const SLOW_DISK: &str = "
 #define _GNU_SOURCE
 #include <sys/syscall.h>
 #include <unistd.h>
-int fsync(int fd) { usleep(300000); return syscall(SYS_fsync, fd); }
-int fdatasync(int fd) { usleep(300000); return syscall(SYS_fdatasync, fd); }
+int fsync(int fd) { usleep(1000000); return syscall(SYS_fsync, fd); }
+int fdatasync(int fd) { usleep(1000000); return syscall(SYS_fdatasync, fd); }
 ";
 
 #[cfg(target_os = "linux")]

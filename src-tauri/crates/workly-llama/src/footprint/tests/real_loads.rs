@@ -15,7 +15,7 @@ fn placed(backend: &LlamaBackend, request: &FootprintRequest, index: usize, laye
     let ((), log) = llama_log::collect(dry_log::is_of_use, || {
         let model = LlamaModel::load_from_file(backend, &request.path, &params).unwrap();
         let tokens = request.context.resolve(model.n_ctx_train());
-        drop(model.new_context(backend, context_params(tokens, 1, request.kv_type)).unwrap());
+        drop(Context::open(&model, Shape { tokens, threads: 1, kv_type: request.kv_type }).unwrap());
     });
     let name = Target::of(index).buffer_name();
     let sum = |kind: &str| log.lines().filter_map(|line| dry_log::buffer(line, &name, kind)).sum::<u64>();

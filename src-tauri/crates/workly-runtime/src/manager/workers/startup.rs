@@ -308,6 +308,7 @@ impl WorkerContext {
             device,
             context: self.settings.context,
             threads,
+            follow_cores: self.settings.threads.is_none(),
             kv_type: self.settings.kv_type,
         };
         let mut call = worker.call(Command::Load(request));

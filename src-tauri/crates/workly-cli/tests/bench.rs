@@ -35,3 +35,14 @@ fn without_a_gpu_there_is_nothing_to_leave() {
     let output = run(&mut bench(&["--switches", "1"]), 1);
     assert!(String::from_utf8_lossy(&output.stderr).contains("no GPU to leave"));
 }
+
+#[test]
+fn an_answer_beside_busy_cores_is_measured_beside_one_alone() {
+    let report = objects(&run(&mut bench(&["--busy", "1", "--json"]), 0)).remove(0);
+    let loads = report["loads"].as_array().unwrap();
+    assert_eq!(loads.iter().map(|load| load["busy_cores"].as_u64().unwrap()).collect::<Vec<_>>(), [0, 1]);
+    for load in loads {
+        assert_eq!(load["tokens_per_second"]["count"], 3, "{report:#}");
+        assert!(load["tokens_per_second"]["min"].as_f64() > Some(0.0), "{report:#}");
+    }
+}

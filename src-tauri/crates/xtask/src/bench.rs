@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::ArgGroup;
 
 use crate::machine::Machine;
-use crate::{peer, produce, shell};
+use crate::{crowded, peer, produce, shell};
 
 /// What to measure.
 #[derive(clap::Args)]
@@ -13,6 +13,9 @@ pub(crate) struct Arguments {
     /// Compare decode speed with the Python package xllamacpp (llama.cpp's own server code, prebuilt), on the CPU.
     #[arg(long, group = "subject")]
     peer: bool,
+    /// Compare the two while other programs keep cores busy, and count the frames that a game loses beside them.
+    #[arg(long, group = "subject")]
+    busy: bool,
     /// Measure what watching the GPU costs: processor time and allocations.
     #[arg(long, group = "subject")]
     monitor: bool,
@@ -29,6 +32,9 @@ pub(crate) struct Arguments {
 pub(crate) fn bench(machine: &mut Machine, arguments: &Arguments) -> Result<()> {
     if arguments.peer {
         return peer::bench(machine, &arguments.options);
+    }
+    if arguments.busy {
+        return crowded::bench(machine, &arguments.options);
     }
     if arguments.ui {
         return produce::figures(machine);

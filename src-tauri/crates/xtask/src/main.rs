@@ -11,6 +11,7 @@
 
 mod bench;
 mod busy;
+mod crowded;
 mod display;
 mod dist;
 mod gates;

@@ -45,13 +45,13 @@ pub(crate) struct Options {
     threads: u32,
     /// How often each side runs; the order is ours, peer, ours, peer, and so on.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    rounds: u32,
+    pub(crate) rounds: u32,
     /// Tokens generated in each run.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(2..))]
     tokens: u32,
     /// The model file; the embedded model where none is named.
     #[arg(long)]
-    model: Option<PathBuf>,
+    pub(crate) model: Option<PathBuf>,
 }
 
 /// One figure of a run.
@@ -59,9 +59,9 @@ type Figure = fn(&Measured) -> f64;
 
 /// What one run measured.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Measured {
+pub(crate) struct Measured {
     /// Generated tokens per second, the prompt's time excluded.
-    decode: f64,
+    pub(crate) decode: f64,
     /// Prompt tokens over the time to the first token: templating and tokenizing are in it on both sides.
     prompt: f64,
     /// Milliseconds from handing the message over to the first token.
@@ -110,7 +110,7 @@ fn peer_command(machine: &Machine, package: &Path, model: &Path, options: &Optio
     Ok(command)
 }
 
-fn measure(command: &mut Command) -> Result<Measured> {
+pub(crate) fn measure(command: &mut Command) -> Result<Measured> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = shell::capture(command)?;
     output.lines().find_map(parse_done).with_context(|| format!("{program} printed no `done` line:\n{output}"))

@@ -1,5 +1,7 @@
-//! `workly-cli bench`: how long an answer stands still when the model changes place, and when the card is free.
+//! `workly-cli bench`: how long an answer stands still when the model changes place, and when the card is free; or how
+//! fast it is written beside programs that keep cores busy.
 
+mod busy;
 mod distribution;
 mod run;
 
@@ -16,7 +18,7 @@ use workly_runtime::arguments::ModelArguments;
 use distribution::Distribution;
 use run::Measured;
 
-/// Measure how long a switch of profile holds an answer up.
+/// Measure how long a switch of profile holds an answer up, or what busy cores do to it.
 #[derive(Debug, Args)]
 pub(crate) struct BenchArguments {
     /// The GGUF file to measure with; without it, the model that comes with Workly.
@@ -25,6 +27,9 @@ pub(crate) struct BenchArguments {
     /// How often to leave the GPU; each time the model goes back to it as well.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     switches: u32,
+    /// Measure on the CPU instead, alone and with so many cores kept busy.
+    #[arg(long, value_name = "CORES", conflicts_with_all = ["switches", "gpu_layers"], value_parser = clap::value_parser!(u32).range(..=1_024))]
+    busy: Option<u32>,
     /// Layers on the GPU, in place of what fits.
     #[arg(long, value_name = "N")]
     gpu_layers: Option<u32>,
@@ -76,9 +81,10 @@ struct Direction {
 ///
 /// When the model does not load, or there is no GPU to leave.
 pub(crate) async fn run(arguments: BenchArguments) -> anyhow::Result<()> {
+    let place = if arguments.busy.is_some() { Profile::CpuFallback } else { Profile::Performance };
     let model = ModelArguments {
         model: arguments.model.clone(),
-        profile: Some(ProfileChoice::Fixed(Profile::Performance)),
+        profile: Some(ProfileChoice::Fixed(place)),
         context: arguments.context,
         threads: None,
         gpu_layers: arguments.gpu_layers,
@@ -88,16 +94,28 @@ pub(crate) async fn run(arguments: BenchArguments) -> anyhow::Result<()> {
     if arguments.context.is_none() {
         settings.context = ContextSize::UpTo(arguments.prompt_tokens.saturating_mul(2).max(2_048));
     }
+    if let Some(cores) = arguments.busy {
+        let report = busy::measure(settings, cores, arguments.prompt_tokens).await?;
+        return print(arguments.json, &report, |out| report.print(out));
+    }
     let measured = run::measure(settings, arguments.switches, arguments.prompt_tokens).await?;
     let report = Report::new(measured);
+    print(arguments.json, &report, |out| report.print(out))
+}
+
+fn print(
+    json: bool,
+    report: &impl Serialize,
+    in_words: impl FnOnce(&mut io::StdoutLock<'_>) -> io::Result<()>,
+) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    if arguments.json {
-        serde_json::to_writer(&mut out, &report)?;
+    if json {
+        serde_json::to_writer(&mut out, report)?;
         writeln!(out)?;
+        Ok(())
     } else {
-        report.print(&mut out).context("the report could not be printed")?;
+        in_words(&mut out).context("the report could not be printed")
     }
-    Ok(())
 }
 
 impl Report {

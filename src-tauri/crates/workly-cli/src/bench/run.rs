@@ -183,7 +183,7 @@ impl Round {
     }
 }
 
-fn request(prompt_tokens: u32) -> AnswerRequest {
+pub(super) fn request(prompt_tokens: u32) -> AnswerRequest {
     let sentences = (prompt_tokens / TOKENS_OF_SENTENCE).max(1) as usize;
     let text = format!("{}Go on with this story.", SENTENCE.repeat(sentences));
     AnswerRequest {

@@ -4,7 +4,7 @@
 //!
 //! The tests are short forms; `cargo xtask soak` runs them with the counts of its table.
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 #![expect(clippy::print_stderr, reason = "a long test says how far it is, and what was slow")]
 
 mod clock;

@@ -38,7 +38,7 @@ fn without_a_gpu_there_is_nothing_to_leave() {
 
 #[test]
 fn an_answer_beside_busy_cores_is_measured_beside_one_alone() {
-    let report = objects(&run(&mut bench(&["--busy", "1", "--json"]), 0)).remove(0);
+    let report = objects(&run(&mut bench(&["--busy", "1", "--prompt-tokens", "20", "--json"]), 0)).remove(0);
     let loads = report["loads"].as_array().unwrap();
     assert_eq!(loads.iter().map(|load| load["busy_cores"].as_u64().unwrap()).collect::<Vec<_>>(), [0, 1]);
     for load in loads {

@@ -131,8 +131,8 @@ mod tests {
             names.sort();
             seen.push(names);
         }
-        let cpu = ["GGML_NO_BACKTRACE", "PATH", VARIABLE];
+        let cpu = ["GGML_NO_BACKTRACE", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "PATH", VARIABLE];
         assert_eq!(seen[0], cpu);
-        assert_eq!(seen[1], [&cpu[..2], &["VK_ICD_FILENAMES"], &cpu[2..]].concat());
+        assert_eq!(seen[1], [&cpu[..4], &["VK_ICD_FILENAMES"], &cpu[4..]].concat());
     }
 }

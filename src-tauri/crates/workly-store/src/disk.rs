@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -89,7 +89,7 @@ impl Step {
     }
 }
 
-fn run(path: &PathBuf, orders: &mpsc::Receiver<Order>, told: &impl Fn(Stored<()>)) {
+fn run(path: &Path, orders: &mpsc::Receiver<Order>, told: &impl Fn(Stored<()>)) {
     let mut step = Step::default();
     loop {
         let wait = step.due.map(|at| at.saturating_duration_since(Instant::now()));

@@ -71,10 +71,8 @@ pub(super) async fn measure(settings: ModelSettings, cores: u32, prompt_tokens: 
 }
 
 async fn answer(manager: &ModelManager, prompt_tokens: u32) -> anyhow::Result<AnswerStats> {
-    let mut stream = manager.answer(workly_wire::answer::AnswerRequest {
-        max_tokens: Some(TOKENS),
-        ..request(prompt_tokens)
-    });
+    let mut stream =
+        manager.answer(workly_wire::answer::AnswerRequest { max_tokens: Some(TOKENS), ..request(prompt_tokens) });
     while let Some(event) = stream.next().await {
         match event {
             AnswerEvent::Done(stats) if stats.stop == StopReason::Length => return Ok(stats),

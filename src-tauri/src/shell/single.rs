@@ -4,6 +4,8 @@
 use std::fmt;
 use std::fs::{File, TryLockError};
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tauri::Wry;
 use tauri::plugin::TauriPlugin;
@@ -14,6 +16,9 @@ use crate::shell::messages::{Words, language_of};
 
 /// Name of the locked file, in the data folder.
 const LOCK: &str = "desktop.lock";
+
+/// A program that was killed leaves the lock to what it was just starting, for a moment.
+const LEFT_BEHIND: Duration = Duration::from_secs(1);
 
 /// What this program found when it started.
 pub(crate) struct Claim {
@@ -39,7 +44,7 @@ impl Claim {
     /// Takes the folder, if no other program has it.
     pub(crate) fn take(folder: Option<&Path>) -> Self {
         let name = instance_name(folder);
-        let locked = folder.map(|folder| try_lock(&folder.join(LOCK)));
+        let locked = folder.map(|folder| lock(&folder.join(LOCK), &name));
         match locked {
             Some(Ok(lock)) => Self { lock: Some(lock), taken: false, name },
             Some(Err(TryLockError::WouldBlock)) => Self { lock: None, taken: true, name },
@@ -76,6 +81,19 @@ impl Claim {
             say_it_runs();
         }
         Err(AlreadyRuns)
+    }
+}
+
+/// Takes the lock; one that nobody answers for is waited for, but not for long.
+fn lock(path: &Path, name: &str) -> Result<File, TryLockError> {
+    let until = Instant::now() + LEFT_BEHIND;
+    loop {
+        match try_lock(path) {
+            Err(TryLockError::WouldBlock) if Instant::now() < until && !somebody_listens(name) => {
+                thread::sleep(Duration::from_millis(50));
+            }
+            other => return other,
+        }
     }
 }
 

@@ -45,7 +45,16 @@ pub(crate) fn soak(machine: &mut Machine, arguments: &Arguments) -> Result<()> {
     // The whole workspace, as always: another choice of features would compile llama.cpp a second time.
     shell::stream(machine.cargo().args(["build", "--workspace", "--bins"]))?;
     let mut command = machine.cargo();
-    command.args(["test", "--workspace", "--test", "kept", "--", "--nocapture", "--test-threads=1"]);
+    command.args([
+        "test",
+        "--workspace",
+        "--test",
+        "kept",
+        "--",
+        "--include-ignored",
+        "--nocapture",
+        "--test-threads=1",
+    ]);
     shell::stream(with(arguments, &mut command))?;
     let mut command = machine.cargo();
     command.args(["test", "--workspace", "--test", "soak", "--"]);

@@ -37,7 +37,7 @@ fn seed() -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn workers_that_die_at_random_moments_lose_nothing_and_leave_nothing() {
     let mut report = Report::new(seed());
-    deaths::run(&mut report, 30).await;
+    deaths::run(&mut report, 18).await;
     report.assert_clean();
 }
 

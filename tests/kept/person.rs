@@ -110,8 +110,15 @@ impl Person {
 
     /// Asks in a conversation of its own.
     pub(crate) async fn asks(&mut self, question: &str) {
-        self.desktop.find("[data-testid=new-chat]").await.click().await.unwrap();
-        self.desktop.wait_for("an empty page", || async { self.desktop.last_text(ANSWER).await.is_empty() }).await;
+        // A page that is still being drawn may not hear it.
+        let cleared = || async {
+            let is_empty = self.desktop.last_text(ANSWER).await.is_empty();
+            if !is_empty {
+                self.desktop.try_script("document.querySelector('[data-testid=new-chat]')?.click()").await;
+            }
+            is_empty
+        };
+        self.desktop.wait_for("an empty page", cleared).await;
         self.seen = Seen::default();
         self.desktop.send(question).await;
     }

@@ -82,7 +82,7 @@ const FOR_GPU: [&str; 26] = [
 ];
 
 /// How threads of a computation wait for each other, in the words of GNU's and LLVM's OpenMP: a short spin and then asleep.
-/// One that spins on burns the core that the late one needs; `docs/busy.md` has the measurements.
+/// One that spins on burns the core that the late one needs.
 const WAITING: [(&str, &str); 2] = [("GOMP_SPINCOUNT", "300"), ("KMP_BLOCKTIME", "0")];
 
 /// Who sets one of these has their reasons.

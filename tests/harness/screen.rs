@@ -69,7 +69,8 @@ impl Screen {
         let (protocols, delete) = (self.atom("WM_PROTOCOLS"), self.atom("WM_DELETE_WINDOW"));
         let message = ClientMessageEvent::new(32, window, protocols, [delete, 0, 0, 0, 0]);
         self.connection.send_event(false, window, EventMask::NO_EVENT, message).unwrap();
-        self.connection.flush().unwrap();
+        // Answered, so heard: a connection that is closed with something unread in it may take its last words along.
+        self.connection.get_input_focus().unwrap().reply().unwrap();
     }
 
     /// Where the window is.

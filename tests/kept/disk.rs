@@ -73,19 +73,11 @@ impl Drop for SmallDisk {
     }
 }
 
-const SLOW_DISK: &str = "
-#define _GNU_SOURCE
-#include <sys/syscall.h>
-#include <unistd.h>
-int fsync(int fd) { usleep(1000000); return syscall(SYS_fsync, fd); }
-int fdatasync(int fd) { usleep(1000000); return syscall(SYS_fdatasync, fd); }
-";
-
 #[tokio::test]
 async fn a_disk_whose_fsync_takes_a_second_keeps_nobody_waiting() {
     let data: Rc<TempDir> = Rc::new(tempdir().unwrap());
     let library = tempdir().unwrap();
-    let slow = preload::compile(library.path(), SLOW_DISK);
+    let slow = preload::compile(library.path(), preload::SLOW_DISK);
     let surroundings = || Surroundings::over(Rc::clone(&data)).with("LD_PRELOAD", slow.to_str().unwrap());
     let mut person = Person::in_surroundings(surroundings()).await;
     let mut seen = Vec::new();

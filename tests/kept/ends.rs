@@ -14,7 +14,6 @@ use crate::person::{Person, Seen, Slowest, tell_slowest};
 use crate::remains::{SharedMemory, assert_private, assert_sound};
 
 #[tokio::test]
-#[ignore = "now and then it waits for ever, for a reason that is not found yet: `cargo xtask soak` runs it"]
 async fn a_program_that_is_quit_while_tokens_flow_has_kept_what_it_showed() {
     let times = asked_for("WORKLY_SOAK_QUITS", 2);
     let data = Rc::new(tempdir().unwrap());

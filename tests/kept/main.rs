@@ -15,8 +15,11 @@ mod ends;
 #[expect(dead_code, reason = "each program of tests uses a part of it")]
 mod harness;
 mod person;
+#[path = "../../src-tauri/crates/workly-store/tests/store/preload.rs"]
 mod preload;
 mod remains;
+#[path = "../../src-tauri/crates/workly-store/tests/store/sound.rs"]
+mod sound;
 mod two_programs;
 
 /// How often, or how long: as `cargo xtask soak` asks, or the short form.

@@ -5,8 +5,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use rusqlite::Connection;
 use workly_store::DATABASE;
+
+use crate::sound;
 
 /// Looks at what a program left in its data folder, without changing it.
 pub(crate) fn assert_sound(data: &Path) {
@@ -17,13 +18,7 @@ pub(crate) fn assert_sound(data: &Path) {
             fs::copy(data.join(&name), copy.path().join(&name)).unwrap();
         }
     }
-    let connection = Connection::open(copy.path().join(DATABASE)).unwrap();
-    let check: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
-    assert_eq!(check, "ok");
-    for index in ["message_text", "title_text"] {
-        let check = format!("INSERT INTO {index} ({index}, rank) VALUES ('integrity-check', 1)");
-        connection.execute(&check, []).unwrap();
-    }
+    sound::assert_sound(copy.path());
 }
 
 /// Nobody else can read anything in the folder.

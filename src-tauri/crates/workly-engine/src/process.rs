@@ -1,6 +1,7 @@
 //! A worker's process: its start, its pipes, and who waits for its end.
 
 use std::process::Stdio;
+use std::sync::LazyLock;
 
 use futures_util::stream::{BoxStream, StreamExt as _};
 use process_wrap::tokio::{ChildWrapper, CommandWrap, KillOnDrop};
@@ -15,6 +16,9 @@ use crate::program::WorkerProgram;
 use crate::protocol::{Envelope, Request};
 use crate::spawner;
 use crate::stderr_tail::StderrTail;
+
+/// How many processes there are that the system has not let go of, those among them that nobody holds any more.
+static THERE: LazyLock<watch_channel::Sender<usize>> = LazyLock::new(|| watch_channel::Sender::new(0));
 
 /// What a worker says, one frame after the other. Whoever does not ask for the next one lets the worker wait.
 pub(crate) type Frames = BoxStream<'static, Result<Envelope, FrameError>>;
@@ -70,6 +74,7 @@ impl Process {
         let stderr_reader = tokio::spawn(tail.clone().drain(stderr));
         let (leash, let_go) = oneshot::channel();
         let (tell_exit, exited) = watch_channel::channel(None);
+        THERE.send_modify(|there| *there += 1);
         tokio::spawn(reap(child, let_go, tell_exit));
         let frames = frame::stream(stdout).boxed();
         Ok(Self { id, frames, stderr: tail, stderr_reader, exited, input: Some(input), leash: Some(leash) })
@@ -126,6 +131,13 @@ async fn reap(
         child.wait().await
     };
     tell_exit.send_replace(Some(status.map(Exit::from).unwrap_or_default()));
+    THERE.send_modify(|there| *there -= 1);
+}
+
+/// Waits until every process that was started is gone, however long that takes.
+pub(crate) async fn none_there() {
+    // The sender is never dropped.
+    let _ = THERE.subscribe().wait_for(|there| *there == 0).await;
 }
 
 /// A core of a worker would hold gigabytes of weights, and the conversation.

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, watch as watch_channel};
 pub use crate::call::{Call, CallEvent};
 use crate::call::{Instruction, WAITING_EVENTS, wait_for_end};
 use crate::end::{Exit, WorkerEnd};
-use crate::process::wait_for_exit;
+use crate::process::{self, wait_for_exit};
 pub use crate::program::WorkerProgram;
 use crate::protocol::{Command, OWN_ID};
 use crate::supervision::Supervision;
@@ -15,6 +15,11 @@ pub use crate::watch::Patience;
 
 /// The serial of the next worker of this process.
 static NEXT_SERIAL: AtomicU64 = AtomicU64::new(1);
+
+/// Waits until every worker of this program is gone, those that were dropped before they had said hello among them.
+pub async fn none_there() {
+    process::none_there().await;
+}
 
 /// A worker under supervision. Dropping it ends the process.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::busy::BusyCore;
 use crate::machine::Machine;
@@ -42,10 +42,7 @@ enum Side {
 }
 
 pub(crate) fn bench(machine: &Machine, options: &Options) -> Result<()> {
-    let model = options.model.clone().unwrap_or_else(|| setup::embedded_model(machine));
-    if !model.exists() {
-        bail!("the model {} is missing: `cargo xtask setup` fetches the embedded one", model.display());
-    }
+    let model = peer::model(machine, options)?;
     let package = setup::peer_package(machine)?;
     let program = workspace::build_program(machine, "workly-cli", &[], &[])?.program;
     let cores = thread::available_parallelism().map_or(1, |cores| cores.get() as u32);

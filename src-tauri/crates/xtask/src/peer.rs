@@ -51,7 +51,7 @@ pub(crate) struct Options {
     tokens: u32,
     /// The model file; the embedded model where none is named.
     #[arg(long)]
-    pub(crate) model: Option<PathBuf>,
+    model: Option<PathBuf>,
 }
 
 /// One figure of a run.
@@ -71,10 +71,7 @@ pub(crate) struct Measured {
 }
 
 pub(crate) fn bench(machine: &Machine, options: &Options) -> Result<()> {
-    let model = options.model.clone().unwrap_or_else(|| setup::embedded_model(machine));
-    if !model.exists() {
-        bail!("the model {} is missing: `cargo xtask setup` fetches the embedded one", model.display());
-    }
+    let model = model(machine, options)?;
     let package = setup::peer_package(machine)?;
     let program = workspace::build_program(machine, "workly-cli", &[], &[])?.program;
 
@@ -90,6 +87,15 @@ pub(crate) fn bench(machine: &Machine, options: &Options) -> Result<()> {
     }
     println!("\n{}", report(&ours, &peer, options.threads));
     Ok(())
+}
+
+/// The model file asked for, or the embedded one.
+pub(crate) fn model(machine: &Machine, options: &Options) -> Result<PathBuf> {
+    let model = options.model.clone().unwrap_or_else(|| setup::embedded_model(machine));
+    if !model.exists() {
+        bail!("the model {} is missing: `cargo xtask setup` fetches the embedded one", model.display());
+    }
+    Ok(model)
 }
 
 fn our_command(machine: &Machine, program: &Path, model: &Path, options: &Options) -> Command {

@@ -44,26 +44,17 @@ pub(crate) fn soak(machine: &mut Machine, arguments: &Arguments) -> Result<()> {
     setup::all(machine, Purpose::Test)?;
     // The whole workspace, as always: another choice of features would compile llama.cpp a second time.
     shell::stream(machine.cargo().args(["build", "--workspace", "--bins"]))?;
+    let seed = arguments.seed.unwrap_or_else(drawn);
     let mut command = machine.cargo();
-    command.args([
-        "test",
-        "--workspace",
-        "--test",
-        "kept",
-        "--",
-        "--include-ignored",
-        "--nocapture",
-        "--test-threads=1",
-    ]);
-    shell::stream(with(arguments, &mut command))?;
+    command.args(["test", "--workspace", "--test", "kept", "--", "--nocapture", "--test-threads=1"]);
+    shell::stream(with(arguments, seed, &mut command))?;
     let mut command = machine.cargo();
     command.args(["test", "--workspace", "--test", "soak", "--"]);
     command.args(["--ignored", "--exact", "--nocapture", "the_long_soak"]);
-    shell::stream(with(arguments, &mut command))
+    shell::stream(with(arguments, seed, &mut command))
 }
 
-fn with<'a>(arguments: &Arguments, command: &'a mut Command) -> &'a mut Command {
-    let seed = arguments.seed.unwrap_or_else(drawn);
+fn with<'a>(arguments: &Arguments, seed: u64, command: &'a mut Command) -> &'a mut Command {
     let counts = [
         ("DEATHS", arguments.deaths),
         ("LOADS", arguments.loads),

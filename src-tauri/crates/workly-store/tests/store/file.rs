@@ -6,7 +6,7 @@ use std::path::Path;
 use workly_store::{BACKUPS_KEPT, DATABASE, Opened, back_up, open, unix_ms};
 use workly_wire::chat::StoreNotice;
 
-use crate::room::assert_sound;
+use crate::sound::assert_sound;
 
 /// A database with one conversation.
 fn with_history(folder: &Path) -> i64 {

@@ -7,7 +7,8 @@ use workly_core::problem::ProblemCode;
 use workly_store::{Conversations, DATABASE, FolderLock, Held, Store, StoreError, open, unix_ms};
 use workly_wire::chat::{MessageState, StoreNotice};
 
-use crate::room::{Writing, assert_sound, told};
+use crate::room::{Writing, told};
+use crate::sound::assert_sound;
 
 #[tokio::test]
 async fn an_answer_is_written_once_and_not_anew_with_every_part_of_it() {

@@ -4,7 +4,10 @@
 mod file;
 mod keeping;
 #[cfg(unix)]
+mod preload;
+#[cfg(unix)]
 mod processes;
 mod room;
 mod size;
+mod sound;
 mod versions;

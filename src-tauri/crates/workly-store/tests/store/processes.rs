@@ -11,7 +11,9 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use workly_store::{Conversations, DATABASE, Store, open, unix_ms};
 use workly_wire::chat::{MessageState, StoreNotice};
 
-use crate::room::{Writing, assert_sound, told};
+use crate::preload;
+use crate::room::{Writing, told};
+use crate::sound::assert_sound;
 
 /// What a child is to do; unset in every other run.
 const ROLE: &str = "WORKLY_TEST_STORE_ROLE";
@@ -282,29 +284,11 @@ impl Drop for SmallDisk {
     }
 }
 
-/// Takes the place of the C library's `fsync` and `fdatasync`, which come after a pause.
-const SLOW_DISK: &str = "
-#define _GNU_SOURCE
-#include <sys/syscall.h>
-#include <unistd.h>
-int fsync(int fd) { usleep(1000000); return syscall(SYS_fsync, fd); }
-int fdatasync(int fd) { usleep(1000000); return syscall(SYS_fdatasync, fd); }
-";
-
 #[cfg(target_os = "linux")]
 #[test]
 fn a_slow_disk_makes_longer_steps_and_no_queue() {
     let folder = tempfile::tempdir().unwrap();
-    let library = folder.path().join("slow.so");
-    let mut compiler = Command::new("cc")
-        .args(["-shared", "-fPIC", "-x", "c", "-o"])
-        .arg(&library)
-        .arg("-")
-        .stdin(Stdio::piped())
-        .spawn()
-        .unwrap();
-    compiler.stdin.take().unwrap().write_all(SLOW_DISK.as_bytes()).unwrap();
-    assert!(compiler.wait().unwrap().success());
+    let library = preload::compile(folder.path(), preload::SLOW_DISK);
     let data = folder.path().join("data");
     let mut other = Other::start("write", &data, "", &[("LD_PRELOAD", &library)]);
     // A commit for each word would be far behind by now.

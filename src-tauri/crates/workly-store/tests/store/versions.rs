@@ -7,7 +7,7 @@ use workly_core::why::Why;
 use workly_store::{DATABASE, Opened, open, unix_ms};
 use workly_wire::chat::MessageState;
 
-use crate::room::assert_sound;
+use crate::sound::assert_sound;
 
 /// A file as version 1 wrote it: its own schema, and an index that an answer outgrew after its end.
 const FIRST: &str = include_str!("version-1.sql");

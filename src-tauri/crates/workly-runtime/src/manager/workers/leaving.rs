@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
-use workly_engine::worker::Worker;
+use workly_engine::worker::{Worker, none_there};
 
 use crate::manager::answers::life::WorkerId;
 
@@ -52,8 +52,9 @@ impl Leaving {
         }
     }
 
-    /// Waits until all are gone, or have had their time.
+    /// Waits until all are gone, or have had their time; those too that were dropped while they were coming up.
     pub(crate) async fn all_gone(&mut self) {
         while self.tasks.join_next().await.is_some() {}
+        let _ = tokio::time::timeout(GONE_WITHIN, none_there()).await;
     }
 }

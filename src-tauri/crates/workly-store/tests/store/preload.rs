@@ -18,3 +18,12 @@ pub(crate) fn compile(folder: &Path, source: &str) -> PathBuf {
     assert!(compiler.wait().unwrap().success());
     library
 }
+
+/// A disk whose `fsync` takes a second.
+pub(crate) const SLOW_DISK: &str = "
+#define _GNU_SOURCE
+#include <sys/syscall.h>
+#include <unistd.h>
+int fsync(int fd) { usleep(1000000); return syscall(SYS_fsync, fd); }
+int fdatasync(int fd) { usleep(1000000); return syscall(SYS_fdatasync, fd); }
+";

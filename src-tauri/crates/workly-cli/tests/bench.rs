@@ -31,6 +31,17 @@ fn every_switch_is_counted_with_its_gap_and_leaves_no_process_on_the_gpu() {
 }
 
 #[test]
+fn deaths_are_measured_beside_switches() {
+    let mut command = bench(&["--switches", "1", "--deaths", "1", "--gpu-layers", "1", "--seed", "7", "--json"]);
+    let report = objects(&run(command.env("GGML_VK_VISIBLE_DEVICES", "0"), 0)).remove(0);
+    let deaths = &report["deaths"];
+    for figure in ["gap_ms", "gap_without_standby_ms"] {
+        assert_eq!(deaths[figure]["count"], 1, "{figure}: {report:#}");
+    }
+    assert_eq!((&deaths["seed"], &deaths["without_checkpoint"]), (&json!(7), &json!(0)), "{report:#}");
+}
+
+#[test]
 fn without_a_gpu_there_is_nothing_to_leave() {
     let output = run(&mut bench(&["--switches", "1"]), 1);
     assert!(String::from_utf8_lossy(&output.stderr).contains("no GPU to leave"));

@@ -28,6 +28,7 @@ fn ask(worker: &mut Worker, id: u64, messages: &[Message]) -> Answered {
         max_tokens: Some(2),
         stop_strings: Vec::new(),
         ignore_end: true,
+        state: None,
     };
     let asked = Instant::now();
     worker.tell(id, Command::Generate(request));
@@ -124,6 +125,7 @@ fn a_pasted_control_token_is_text() {
                 max_tokens: Some(1),
                 stop_strings: Vec::new(),
                 ignore_end: true,
+                state: None,
             }),
         );
         let mut prompt = Vec::new();

@@ -55,6 +55,7 @@ fn question(text: &str, temperature: f32, tokens: u32) -> GenerateRequest {
         max_tokens: Some(tokens),
         stop_strings: vec!["never said".to_owned()],
         ignore_end: true,
+        state: None,
     }
 }
 
@@ -93,7 +94,7 @@ fn passed_around(workers: &mut [Worker; 2], request: &GenerateRequest, with_stat
                 id += 1;
                 at_work = 1 - at_work;
                 let state = with_state.then_some(state);
-                let resume = ResumeRequest { request: request.clone(), answer, state };
+                let resume = ResumeRequest { request: GenerateRequest { state, ..request.clone() }, answer };
                 workers[at_work].tell(id, Command::Resume(resume));
             }
         }
@@ -147,7 +148,7 @@ fn a_state_that_is_none_is_left_alone() {
     else {
         panic!("it was asked to hand over")
     };
-    workers[1].tell(3, Command::Resume(ResumeRequest { request, answer, state: Some(broken) }));
+    workers[1].tell(3, Command::Resume(ResumeRequest { request: GenerateRequest { state: Some(broken), ..request }, answer }));
     assert!(matches!(listen(&mut workers[1], 3, &mut heard, usize::MAX, Path::new("")), Ending::Done(_)));
     assert_eq!(heard.tokens.len(), 60);
 }

@@ -20,6 +20,7 @@ fn question(text: &str, max_tokens: u32) -> GenerateRequest {
         max_tokens: Some(max_tokens),
         stop_strings: Vec::new(),
         ignore_end: true,
+        state: None,
     }
 }
 
@@ -99,7 +100,8 @@ fn a_cancel_that_comes_before_a_request_has_begun_ends_it_without_a_token() {
     let folder = tempfile::tempdir().unwrap();
     let mut worker = Worker::with_model(1);
     let (answer, state) = begun(&mut worker, &question("Tell a story.", 200), folder.path());
-    let resume = ResumeRequest { request: question("Tell a story.", 200), answer: answer.clone(), state: Some(state) };
+    let request = GenerateRequest { state: Some(state), ..question("Tell a story.", 200) };
+    let resume = ResumeRequest { request, answer: answer.clone() };
     worker.tell(2, Command::Generate(question("Tell a story.", 1_000)));
     worker.tell(3, Command::Generate(question("And another one.", 1_000)));
     worker.tell(4, Command::Resume(resume));
@@ -131,7 +133,8 @@ fn a_handover_that_comes_before_a_request_has_begun_hands_over_its_prompt() {
     let (before, end) = listen(&mut workers[0], 3);
     let Reply::HandedOver { answer, .. } = end else { panic!("{end:?}") };
     assert_eq!((answer.tokens, tokens(&before)), (0, 0));
-    workers[1].tell(6, Command::Resume(ResumeRequest { request, answer, state: Some(folder.path().join("state")) }));
+    let request = GenerateRequest { state: Some(folder.path().join("state")), ..request };
+    workers[1].tell(6, Command::Resume(ResumeRequest { request, answer }));
     let (resumed, _) = listen(&mut workers[1], 6);
     let told = |replies: &[Reply]| -> Vec<Reply> {
         replies.iter().filter(|reply| matches!(reply, Reply::Token { .. })).cloned().collect()
@@ -146,7 +149,7 @@ fn a_cancel_is_heard_while_the_history_of_an_answer_is_computed_anew() {
     let request = long_question();
     let (answer, _) = begun(&mut worker, &request, folder.path());
     let mut anew = Worker::with_model(1);
-    anew.tell(2, Command::Resume(ResumeRequest { request, answer: answer.clone(), state: None }));
+    anew.tell(2, Command::Resume(ResumeRequest { request, answer: answer.clone() }));
     // It has begun, and has far to go.
     while !matches!(anew.hear().reply, Reply::Heartbeat { .. }) {}
     anew.tell(3, Command::Cancel { request: 2 });
@@ -160,7 +163,8 @@ fn a_cancel_is_heard_once_a_state_is_taken_over() {
     let mut workers = [Worker::with_model(1), Worker::with_model(1)];
     let request = question("Tell a story.", 800);
     let (answer, state) = begun(&mut workers[0], &request, folder.path());
-    workers[1].tell(2, Command::Resume(ResumeRequest { request, answer: answer.clone(), state: Some(state) }));
+    let request = GenerateRequest { state: Some(state), ..request };
+    workers[1].tell(2, Command::Resume(ResumeRequest { request, answer: answer.clone() }));
     workers[1].tell(3, Command::Cancel { request: 2 });
     let (_, end) = listen(&mut workers[1], 2);
     assert!(cancelled(&end).tokens < 800);
@@ -211,7 +215,8 @@ fn after_a_handover_while_the_prompt_is_read_its_figures_and_its_progress_go_on(
     let Reply::HandedOver { answer, .. } = workers[0].last(2) else { panic!("it was asked to hand over") };
     assert_eq!(answer.tokens, 0);
 
-    workers[1].tell(2, Command::Resume(ResumeRequest { request, answer, state: Some(state) }));
+    let request = GenerateRequest { state: Some(state), ..request };
+    workers[1].tell(2, Command::Resume(ResumeRequest { request, answer }));
     let (before, end) = listen(&mut workers[1], 2);
     let read: Vec<_> = before
         .iter()

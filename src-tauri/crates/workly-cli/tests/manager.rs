@@ -134,6 +134,7 @@ async fn what_two_workers_wrote_is_one_sequence_that_a_third_accepts() {
         max_tokens: Some(tokens),
         stop_strings: Vec::new(),
         ignore_end: true,
+        state: None,
     };
     third.tell(2, Command::Generate(generate(1)));
     let mut prompt = Vec::new();
@@ -156,7 +157,7 @@ async fn what_two_workers_wrote_is_one_sequence_that_a_third_accepts() {
             text: workly_core::text::AnswerText::new(Vec::new()),
             withheld: Vec::new(),
         };
-        let resume = ResumeRequest { request: generate(end as u32 + 1), answer, state: None };
+        let resume = ResumeRequest { request: generate(end as u32 + 1), answer };
         third.tell(request_id, Command::Resume(resume));
         loop {
             match third.hear().reply {

@@ -24,6 +24,7 @@ fn generate(stop_strings: &[&str], max_tokens: u32) -> Command {
         max_tokens: Some(max_tokens),
         stop_strings: stop_strings.iter().map(|stop| (*stop).to_owned()).collect(),
         ignore_end: true,
+        state: None,
     })
 }
 

@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod chat;
+pub mod checkpoint_pace;
 pub mod context_fit;
 pub mod crash_budget;
 pub mod device;

@@ -55,7 +55,6 @@ enum Kind {
     Inspect,
     Generate,
     Resume,
-    Save,
     Restore,
     Ping,
     /// Nothing is said to it but that it failed.
@@ -71,7 +70,6 @@ impl Expected {
             Command::Inspect { .. } => (Kind::Inspect, 0),
             Command::Generate(_) => (Kind::Generate, 0),
             Command::Resume(resume) => (Kind::Resume, next_of(&resume.answer)),
-            Command::Save { .. } => (Kind::Save, 0),
             Command::Restore { .. } => (Kind::Restore, 0),
             Command::Ping => (Kind::Ping, 0),
             Command::HandOver { .. } | Command::Cancel { .. } => (Kind::Aside, 0),
@@ -94,7 +92,6 @@ impl Expected {
             }
             (Kind::Load, Reply::Loaded(model)) => possible(is_model(model), "figures of a model"),
             (Kind::Footprint, Reply::Footprints(table)) => possible(is_table(table), "a footprint"),
-            (Kind::Save, Reply::Saved { state_bytes }) => possible(is_state(*state_bytes), "a size of its state"),
             (Kind::Restore, Reply::Restored { tokens }) => possible(is_count(*tokens), "a number of tokens"),
             (Kind::Generate, Reply::PromptTokens { tokens }) => {
                 once(&mut self.has_told_prompt, "the prompt")?;
@@ -108,6 +105,9 @@ impl Expected {
                 possible(done <= total && is_count(*total), "a part of the prompt")
             }
             (_, Reply::Token { index, text, .. }) if is_answer => self.token(*index, text),
+            (_, Reply::Checkpointed { tokens, bytes }) if is_answer => {
+                possible(is_count(*tokens) && is_state(Some(*bytes)), "a checkpoint")
+            }
             (_, Reply::Done(figures)) if is_answer => possible(
                 figures.tokens == self.next_token && is_count(figures.prompt_tokens) && is_time(figures.seconds),
                 "figures of an answer",

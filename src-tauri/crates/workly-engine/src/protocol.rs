@@ -24,7 +24,7 @@ use workly_core::sampling::Sampling;
 use workly_core::text::AnswerText;
 
 /// Version of this protocol; both sides must agree.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// How often a busy worker shows that it is alive.
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(250);
@@ -60,20 +60,16 @@ pub enum Command {
     Generate(GenerateRequest),
     /// Go on with an answer that another worker began.
     Resume(ResumeRequest),
-    /// Stop writing the answer of this id at the next token boundary, and hand it over: save the KV cache to the file
-    /// and end that request with [`Reply::HandedOver`].
+    /// Stop writing the answer of this id at the next token boundary, and hand it over: save what the file lacks of the
+    /// KV cache and end that request with [`Reply::HandedOver`].
     HandOver {
         /// Id of the request that writes the answer.
         request: u64,
-        /// A private file that does not exist yet.
+        /// The private file of the answer's checkpoints; another one gets all of the KV cache.
         state: PathBuf,
     },
-    /// Save the KV cache of the conversation to the file, between two answers.
-    Save {
-        /// A private file that does not exist yet.
-        state: PathBuf,
-    },
-    /// Take a saved KV cache over, so that the next answer need not compute what was said before.
+    /// Take over what a file of checkpoints holds, so that an answer that comes need not compute it. It may still grow,
+    /// and be taken over again: then only what is new is read.
     Restore {
         /// The file.
         state: PathBuf,
@@ -152,6 +148,10 @@ pub struct GenerateRequest {
     pub stop_strings: Vec<String>,
     /// Go on past the model's own end of answer.
     pub ignore_end: bool,
+    /// A private file in which the KV cache is saved piece by piece as it grows (checkpoints). What it holds already of
+    /// the prompt is not computed again. `None`: nothing is saved.
+    #[serde(default)]
+    pub state: Option<PathBuf>,
 }
 
 /// An answer between two workers: everything the next one needs, except the KV cache, which it can also compute anew.
@@ -178,12 +178,11 @@ pub struct UnfinishedAnswer {
 /// How to go on with an answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ResumeRequest {
-    /// The request that began the answer.
+    /// The request that began the answer. What its file of checkpoints lacks, or all where it does not fit, is computed
+    /// from the token ids.
     pub request: GenerateRequest,
     /// How far it is.
     pub answer: UnfinishedAnswer,
-    /// The saved KV cache; without it, or where it does not fit, the tokens are computed anew.
-    pub state: Option<PathBuf>,
 }
 
 /// A reply with the id of the request it belongs to, or [`OWN_ID`].
@@ -234,9 +233,9 @@ pub enum Reply {
     },
     /// An answer was taken over.
     Resumed {
-        /// Tokens that the saved KV cache spared; 0 where all must be computed anew.
+        /// Tokens that checkpoints spared; 0 where all must be computed anew.
         restored_tokens: u32,
-        /// Milliseconds that taking the KV cache over took.
+        /// Milliseconds that taking over the last of them took.
         restored_in_ms: f64,
     },
     /// How much of the prompt is read.
@@ -257,25 +256,27 @@ pub enum Reply {
         /// Text it completes; may be empty.
         text: String,
     },
+    /// The KV cache was saved as far as this.
+    Checkpointed {
+        /// Tokens of the prompt and of the answer that the file holds.
+        tokens: u32,
+        /// Bytes of the file.
+        bytes: u64,
+    },
     /// The answer is complete.
     Done(Generated),
     /// The answer goes on elsewhere.
     HandedOver {
         /// How far it is.
         answer: UnfinishedAnswer,
-        /// Bytes of KV cache saved; `None` where it could not be saved and must be computed anew.
+        /// Bytes of the file that holds the KV cache; `None` where it could not be saved and must be computed anew.
         state_bytes: Option<u64>,
-        /// Milliseconds that saving took.
+        /// Milliseconds that saving what it lacked took.
         saved_in_ms: f64,
     },
-    /// The KV cache was saved.
-    Saved {
-        /// Bytes; `None` where there was nothing to save, or it could not be saved.
-        state_bytes: Option<u64>,
-    },
-    /// A saved KV cache was taken over.
+    /// Checkpoints were taken over.
     Restored {
-        /// Tokens in it; 0 where it does not fit.
+        /// Tokens in the KV cache by now.
         tokens: u32,
     },
     /// Answer to a ping.
@@ -294,7 +295,6 @@ impl Reply {
             | Self::Inspected(_)
             | Self::Done(_)
             | Self::HandedOver { .. }
-            | Self::Saved { .. }
             | Self::Restored { .. }
             | Self::Pong
             | Self::Failed(_) => true,
@@ -304,7 +304,8 @@ impl Reply {
             | Self::PromptTokens { .. }
             | Self::Resumed { .. }
             | Self::Prompt { .. }
-            | Self::Token { .. } => false,
+            | Self::Token { .. }
+            | Self::Checkpointed { .. } => false,
         }
     }
 }

@@ -39,6 +39,7 @@ fn generate(question: &str) -> Command {
         max_tokens: None,
         stop_strings: Vec::new(),
         ignore_end: false,
+        state: None,
     })
 }
 

@@ -5,9 +5,9 @@
 #![expect(unsafe_code, reason = "llama.cpp's context is reached through its C interface")]
 
 use std::cell::Cell;
-use std::ffi::{CString, c_void};
+use std::ffi::c_void;
 use std::marker::PhantomData;
-use std::path::Path;
+use std::ops::Range;
 use std::ptr::{NonNull, null_mut};
 
 use llama_cpp_2::model::LlamaModel;
@@ -16,6 +16,10 @@ use workly_core::model::KvType;
 
 /// Tokens that llama.cpp computes at once at the most; also the most a prompt chunk may have.
 const BATCH_TOKENS: u32 = 512;
+/// The sequence that conversations are in.
+const SEQUENCE: i32 = 0;
+/// The sequence that a part of one is copied to, to be saved or taken over alone. Copies share their cells.
+const PART: i32 = 1;
 
 /// What a context is made of, which a dry run must share to be exact.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +53,7 @@ pub(crate) struct Context<'model> {
     vocabulary: usize,
     /// Where llama.cpp finds whom to ask; it knows the place, which must not move.
     asked: Box<Cell<Option<WantsStop<'static>>>>,
+    has_parts: bool,
     model: PhantomData<&'model LlamaModel>,
 }
 
@@ -61,13 +66,18 @@ impl<'model> Context<'model> {
         params.abort_callback_data = (&raw const *asked).cast_mut().cast();
         // SAFETY: the type is `repr(transparent)` over the pointer, and so is what it is transparent over.
         let model: *mut sys::llama_model = unsafe { std::mem::transmute_copy(model) };
+        // SAFETY: the model lives.
+        let has_parts = !unsafe { sys::llama_model_is_recurrent(model) || sys::llama_model_is_hybrid(model) };
+        if has_parts {
+            params.n_seq_max = 2;
+        }
         // SAFETY: the model outlives the context by the lifetime of this type; the parameters are llama.cpp's own but
         // for what is set here, and the cell behind the callback lives as long as the context.
         let raw = NonNull::new(unsafe { sys::llama_init_from_model(model, params) })?;
         // SAFETY: a loaded model has a vocabulary.
         let vocabulary = unsafe { sys::llama_vocab_n_tokens(sys::llama_model_get_vocab(model)) };
         let vocabulary = usize::try_from(vocabulary).unwrap_or(0);
-        Some(Self { raw, vocabulary, asked, model: PhantomData })
+        Some(Self { raw, vocabulary, asked, has_parts, model: PhantomData })
     }
 
     /// Tokens there is room for.
@@ -83,10 +93,9 @@ impl<'model> Context<'model> {
         unsafe { sys::llama_set_n_threads(self.raw.as_ptr(), threads, threads) }
     }
 
-    /// Computes tokens of a sequence from a position on. The logits of the last one can be read afterwards.
+    /// Computes tokens from a position on. The logits of the last one can be read afterwards.
     pub(crate) fn compute(
         &mut self,
-        sequence: i32,
         position: usize,
         tokens: &[i32],
         wants_stop: WantsStop<'_>,
@@ -97,7 +106,7 @@ impl<'model> Context<'model> {
         if positions.len() < count {
             return Err(NotComputed::NoRoom);
         }
-        let mut own = sequence;
+        let mut own = SEQUENCE;
         let mut sequences = vec![&raw mut own; count];
         let mut sequence_counts = vec![1_i32; count];
         let mut wanted = vec![0_i8; count];
@@ -143,11 +152,11 @@ impl<'model> Context<'model> {
         }
     }
 
-    /// Drops everything of a sequence from a position on. False where the model cannot forget a part.
-    pub(crate) fn forget_from(&mut self, sequence: i32, position: usize) -> bool {
+    /// Drops everything from a position on. False where the model cannot forget a part.
+    pub(crate) fn forget_from(&mut self, position: usize) -> bool {
         let position = i32::try_from(position).unwrap_or(i32::MAX);
         // SAFETY: the context lives, and its memory with it.
-        unsafe { sys::llama_memory_seq_rm(sys::llama_get_memory(self.raw.as_ptr()), sequence, position, -1) }
+        unsafe { sys::llama_memory_seq_rm(sys::llama_get_memory(self.raw.as_ptr()), SEQUENCE, position, -1) }
     }
 
     /// Drops everything.
@@ -156,44 +165,57 @@ impl<'model> Context<'model> {
         unsafe { sys::llama_memory_clear(sys::llama_get_memory(self.raw.as_ptr()), true) }
     }
 
-    /// How many positions of a sequence the KV cache holds.
-    pub(crate) fn length(&self, sequence: i32) -> usize {
+    /// How many positions the KV cache holds.
+    pub(crate) fn length(&self) -> usize {
         // SAFETY: the context lives, and its memory with it.
-        let last = unsafe { sys::llama_memory_seq_pos_max(sys::llama_get_memory(self.raw.as_ptr()), sequence) };
+        let last = unsafe { sys::llama_memory_seq_pos_max(sys::llama_get_memory(self.raw.as_ptr()), SEQUENCE) };
         usize::try_from(last + 1).unwrap_or(0)
     }
 
-    /// Saves a sequence with its tokens; bytes of the file. `None` where it could not be saved.
-    pub(crate) fn save(&self, path: &Path, sequence: i32, tokens: &[i32]) -> Option<u64> {
-        let path = c_path(path)?;
-        // SAFETY: the path ends with 0, the tokens are as many as said.
-        let bytes = unsafe {
-            sys::llama_state_seq_save_file(self.raw.as_ptr(), path.as_ptr(), sequence, tokens.as_ptr(), tokens.len())
-        };
-        (bytes > 0).then_some(bytes as u64)
+    /// Whether a part of the KV cache can be saved alone. What recurrent models remember has no parts.
+    pub(crate) const fn has_parts(&self) -> bool {
+        self.has_parts
     }
 
-    /// Takes a saved sequence over, and returns its tokens. `None` where it does not fit; the sequence may hold anything
-    /// then.
-    pub(crate) fn restore(&mut self, path: &Path, sequence: i32) -> Option<Vec<i32>> {
-        let path = c_path(path)?;
-        let mut tokens = vec![0; self.tokens() as usize];
-        let mut count = 0;
-        // SAFETY: the path ends with 0, and the array has room for as many tokens as said.
-        let bytes = unsafe {
-            sys::llama_state_seq_load_file(
-                self.raw.as_ptr(),
-                path.as_ptr(),
-                sequence,
-                tokens.as_mut_ptr(),
-                tokens.len(),
-                &raw mut count,
-            )
-        };
-        (bytes > 0).then(|| {
-            tokens.truncate(count);
-            tokens
-        })
+    /// What the KV cache holds at these positions, for [`Self::put`]; without parts, all that it holds. `None` where
+    /// llama.cpp cannot tell.
+    pub(crate) fn part(&mut self, positions: &Range<usize>) -> Option<Vec<u8>> {
+        let (first, last) = (i32::try_from(positions.start).ok()?, i32::try_from(positions.end).ok()?);
+        let raw = self.raw.as_ptr();
+        // SAFETY: the context lives; the part's sequence exists where there are parts, and the buffer has as many bytes as
+        // said.
+        unsafe {
+            let memory = sys::llama_get_memory(raw);
+            let sequence = if self.has_parts { PART } else { SEQUENCE };
+            if self.has_parts {
+                sys::llama_memory_seq_cp(memory, SEQUENCE, PART, first, last);
+            }
+            let mut data = vec![0; sys::llama_state_seq_get_size(raw, sequence)];
+            let bytes = sys::llama_state_seq_get_data(raw, data.as_mut_ptr(), data.len(), sequence);
+            if self.has_parts {
+                sys::llama_memory_seq_rm(memory, PART, -1, -1);
+            }
+            (bytes > 0 && bytes == data.len()).then_some(data)
+        }
+    }
+
+    /// Puts into the KV cache what [`Self::part`] gave, of this context or of another one of the same shape; without
+    /// parts, in the place of all. False where it does not fit: then the rest is as it was.
+    pub(crate) fn put(&mut self, data: &[u8]) -> bool {
+        let raw = self.raw.as_ptr();
+        // SAFETY: the context lives; llama.cpp reads no further than said.
+        unsafe {
+            let sequence = if self.has_parts { PART } else { SEQUENCE };
+            let is_put = sys::llama_state_seq_set_data(raw, data.as_ptr(), data.len(), sequence) > 0;
+            if self.has_parts {
+                let memory = sys::llama_get_memory(raw);
+                if is_put {
+                    sys::llama_memory_seq_cp(memory, PART, SEQUENCE, -1, -1);
+                }
+                sys::llama_memory_seq_rm(memory, PART, -1, -1);
+            }
+            is_put
+        }
     }
 }
 
@@ -229,13 +251,11 @@ fn params(shape: Shape) -> sys::llama_context_params {
     params.n_threads_batch = threads;
     params.flash_attn_type = sys::LLAMA_FLASH_ATTN_TYPE_ENABLED;
     params.swa_full = true;
+    // All sequences share the cells: a part is a copy that takes no room.
+    params.kv_unified = true;
     params.type_k = kv_type;
     params.type_v = kv_type;
     params
-}
-
-fn c_path(path: &Path) -> Option<CString> {
-    CString::new(path.to_str()?).ok()
 }
 
 #[cfg(test)]

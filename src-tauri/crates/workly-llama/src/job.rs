@@ -39,6 +39,11 @@ impl Job<'_> {
         }
     }
 
+    /// Tells how far the KV cache is saved.
+    pub(crate) fn say_checkpoint(&self, tokens: usize, bytes: u64) {
+        self.say(Reply::Checkpointed { tokens: u32::try_from(tokens).unwrap_or(u32::MAX), bytes });
+    }
+
     /// Notes that a piece of work is done.
     pub(crate) fn progress(&self) {
         self.outbox.progress();

@@ -4,6 +4,7 @@
 //! nothing here tries to survive it.
 
 mod backends;
+mod checkpoint_file;
 mod context;
 mod devices;
 mod dry_log;

@@ -1,20 +1,24 @@
 //! The one sequence of a context's KV cache: what it holds, computing more of it, saving it and taking it over.
 
+use std::io;
 use std::path::Path;
 use std::time::Instant;
 
+use workly_core::checkpoint_pace::CheckpointPace;
 use workly_core::problem::{Problem, ProblemCode};
 use workly_core::prompt_chunks::PromptChunks;
 use workly_engine::fault::FaultPoint;
 
+use crate::checkpoint_file::CheckpointFile;
 use crate::context::{Context, NotComputed, WantsStop};
 use crate::fault;
 use crate::interruptions::Interruption;
 use crate::job::{Halt, Job};
 use crate::threads::Threads;
 
-/// Its number.
-const SEQUENCE: i32 = 0;
+/// Most tokens in a piece of a checkpoint: what is saved passes through memory once more, and of layers with a sliding
+/// window llama.cpp saves no more than a window, the smallest of which have so many tokens.
+const PIECE_TOKENS: usize = 128;
 /// What `llama_decode` returns when it cannot allocate.
 const NO_MEMORY: i32 = -2;
 
@@ -25,12 +29,15 @@ pub(crate) struct Sequence<'model> {
     threads: Threads,
     /// The tokens in the KV cache, in order.
     cached: Vec<i32>,
+    /// Where it is saved as it grows.
+    checkpoints: Option<CheckpointFile>,
+    pace: CheckpointPace,
 }
 
 impl<'model> Sequence<'model> {
     /// `chunks`: sizes in which a prompt is computed.
-    pub(crate) const fn new(context: Context<'model>, chunks: PromptChunks, threads: Threads) -> Self {
-        Self { context, chunks, threads, cached: Vec::new() }
+    pub(crate) fn new(context: Context<'model>, chunks: PromptChunks, threads: Threads) -> Self {
+        Self { context, chunks, threads, cached: Vec::new(), checkpoints: None, pace: CheckpointPace::default() }
     }
 
     /// Computes one token for nothing, as llama.cpp's own programs do: the first one reads all weights into memory,
@@ -60,9 +67,9 @@ impl<'model> Sequence<'model> {
     /// Drops from the KV cache what the prompt does not begin with; tells how many tokens stay. At least one token of
     /// the prompt is left to compute, because its logits begin the answer.
     pub(crate) fn keep_common_prefix(&mut self, prompt: &[i32]) -> usize {
-        let common = self.cached.iter().zip(prompt).take_while(|(cached, wanted)| cached == wanted).count();
+        let common = common(&self.cached, prompt);
         let keep = common.min(prompt.len().saturating_sub(1));
-        if self.context.forget_from(SEQUENCE, keep) {
+        if self.context.forget_from(keep) {
             self.cached.truncate(keep);
         } else {
             // Recurrent models cannot forget a part.
@@ -102,6 +109,7 @@ impl<'model> Sequence<'model> {
             }
             job.progress();
             tell(end);
+            self.checkpoint_if_due(job);
         }
         Ok(())
     }
@@ -121,14 +129,16 @@ impl<'model> Sequence<'model> {
             return Err(NotComputed::NoRoom);
         }
         let began = Instant::now();
-        let computed = self.context.compute(SEQUENCE, self.cached.len(), tokens, wants_stop);
-        if computed == Err(NotComputed::Stopped) && self.context.length(SEQUENCE) != self.cached.len() {
+        let computed = self.context.compute(self.cached.len(), tokens, wants_stop);
+        if computed == Err(NotComputed::Stopped) && self.context.length() != self.cached.len() {
             // Recurrent models cannot forget the part that was begun.
             self.forget();
         }
         computed?;
         self.cached.extend_from_slice(tokens);
-        if let Some(threads) = self.threads.worked(tokens.len(), began.elapsed()) {
+        let took = began.elapsed();
+        self.pace.worked(took.as_secs_f64());
+        if let Some(threads) = self.threads.worked(tokens.len(), took) {
             self.context.use_threads(threads);
         }
         Ok(())
@@ -154,19 +164,97 @@ impl<'model> Sequence<'model> {
         not_computed(details)
     }
 
-    /// Saves the KV cache; bytes of the file. `None` where it could not be saved.
-    pub(crate) fn save(&self, path: &Path) -> Option<u64> {
-        self.context.save(path, SEQUENCE, &self.cached)
+    /// Saves the KV cache in this file from now on; `None`: nowhere. One that is no longer needed takes no memory once
+    /// nobody has it open.
+    pub(crate) fn keep_in(&mut self, path: Option<&Path>) {
+        self.checkpoints = path.and_then(|path| CheckpointFile::open(path).inspect_err(not_saved).ok());
     }
 
-    /// Takes over a saved KV cache. One that does not fit is left alone: the tokens are computed anew.
-    pub(crate) fn restore(&mut self, path: &Path) {
-        self.forget();
-        match self.context.restore(path, SEQUENCE) {
-            Some(tokens) => self.cached = tokens,
-            None => self.forget(),
+    /// Takes over what this worker's file of checkpoints holds of a history, where that is more than the KV cache has.
+    pub(crate) fn take_over(&mut self, history: &[i32]) {
+        if let Some(file) = self.checkpoints.take() {
+            self.take_from(&file, history);
+            self.checkpoints = Some(file);
         }
     }
+
+    /// Takes over what a file of checkpoints holds, which another worker may still write.
+    pub(crate) fn restore(&mut self, path: &Path) {
+        if let Ok(file) = CheckpointFile::open_to_read(path) {
+            self.take_from(&file, file.tokens());
+        }
+    }
+
+    fn take_from(&mut self, file: &CheckpointFile, history: &[i32]) {
+        let (own, theirs) = (common(&self.cached, history), common(file.tokens(), history));
+        if theirs <= own {
+            return;
+        }
+        let wanted = file.pieces().iter().filter(|piece| piece.places.end > own && piece.places.start < theirs);
+        for piece in wanted {
+            let Ok(data) = file.read(piece) else { return };
+            let start = piece.places.start;
+            if self.cached.len() > start {
+                if start == 0 || !self.context.forget_from(start) {
+                    self.forget();
+                }
+                self.cached.truncate(start);
+            }
+            if self.cached.len() != start || !self.context.put(&data) {
+                return;
+            }
+            self.cached.extend_from_slice(&file.tokens()[piece.places.clone()]);
+        }
+    }
+
+    /// Saves what of the KV cache is not saved yet, where it is time to.
+    pub(crate) fn checkpoint_if_due(&mut self, job: &Job<'_>) {
+        if self.pace.is_due() {
+            self.checkpoint(job);
+        }
+    }
+
+    /// Saves what of the KV cache is not saved yet; bytes of the file. `None` where it is saved nowhere.
+    pub(crate) fn checkpoint(&mut self, job: &Job<'_>) -> Option<u64> {
+        let began = Instant::now();
+        let mut file = self.checkpoints.take()?;
+        if let Err(error) = self.save_in(&mut file, job) {
+            // A lost worker's tokens are computed anew, as they would be without.
+            not_saved(&error);
+            return None;
+        }
+        self.pace.saved(began.elapsed().as_secs_f64());
+        let bytes = file.bytes();
+        job.say_checkpoint(file.tokens().len(), bytes);
+        self.checkpoints = Some(file);
+        Some(bytes)
+    }
+
+    fn save_in(&mut self, file: &mut CheckpointFile, job: &Job<'_>) -> io::Result<()> {
+        if !self.context.has_parts() {
+            let is_saved = file.tokens() == self.cached;
+            file.cut(if is_saved { usize::MAX } else { 0 })?;
+        }
+        file.cut(common(file.tokens(), &self.cached))?;
+        while file.tokens().len() < self.cached.len() {
+            let start = file.tokens().len();
+            let most = if self.context.has_parts() { PIECE_TOKENS } else { usize::MAX };
+            let places = start..start.saturating_add(most).min(self.cached.len());
+            let data = self.context.part(&places).ok_or_else(|| io::Error::other("llama.cpp gives no state"))?;
+            file.append(&self.cached[places], &data)?;
+            job.progress();
+        }
+        Ok(())
+    }
+}
+
+/// How many tokens two histories begin with alike.
+fn common(one: &[i32], other: &[i32]) -> usize {
+    one.iter().zip(other).take_while(|(one, other)| one == other).count()
+}
+
+fn not_saved(error: &io::Error) {
+    tracing::warn!("the KV cache cannot be saved: {error}");
 }
 
 /// What a failed decode means.

@@ -76,19 +76,20 @@ impl<'model> Session<'model> {
             Err(halt) => return self.halted(halt, answer, job),
         }
         job.say(Reply::PromptTokens { tokens: answer.history.clone() });
+        self.sequence.keep_in(request.state.as_deref());
+        self.sequence.take_over(&answer.history);
         answer.cached_prompt_tokens = self.sequence.keep_common_prefix(&answer.history) as u32;
         self.go_on(request, answer, job)
     }
 
     /// Goes on with an answer that another worker began.
     pub(crate) fn resume(&mut self, resume: ResumeRequest, job: &Job<'_>) -> Result<Reply, Problem> {
-        if let Some(path) = resume.state {
-            let began = Instant::now();
-            self.sequence.restore(&path);
-            let restored_in_ms = began.elapsed().as_secs_f64() * 1_000.0;
-            job.say(Reply::Resumed { restored_tokens: self.sequence.tokens().len() as u32, restored_in_ms });
-        }
-        self.sequence.keep_common_prefix(&resume.answer.history);
+        let began = Instant::now();
+        self.sequence.keep_in(resume.request.state.as_deref());
+        self.sequence.take_over(&resume.answer.history);
+        let restored_in_ms = began.elapsed().as_secs_f64() * 1_000.0;
+        let restored_tokens = self.sequence.keep_common_prefix(&resume.answer.history) as u32;
+        job.say(Reply::Resumed { restored_tokens, restored_in_ms });
         self.go_on(&resume.request, resume.answer, job)
     }
 
@@ -149,57 +150,62 @@ impl<'model> Session<'model> {
             if let Err(halt) = job.check().and_then(|()| self.sequence.write(token, job)) {
                 return self.halted(halt, answer, job);
             }
+            if answer.tokens == 1 {
+                // The prompt, above all, is not to be computed twice.
+                self.sequence.checkpoint(job);
+            } else {
+                self.sequence.checkpoint_if_due(job);
+            }
         };
-        Ok(done(job, answer, stop))
+        Ok(self.done(job, answer, stop))
     }
 
     /// What an answer ends with that stops short.
-    fn halted(&self, halt: Halt, answer: UnfinishedAnswer, job: &Job<'_>) -> Result<Reply, Problem> {
+    fn halted(&mut self, halt: Halt, answer: UnfinishedAnswer, job: &Job<'_>) -> Result<Reply, Problem> {
         match halt {
-            Halt::Interrupted(Interruption::Cancel) => Ok(done(job, answer, StopReason::Cancelled)),
+            Halt::Interrupted(Interruption::Cancel) => Ok(self.done(job, answer, StopReason::Cancelled)),
             Halt::Interrupted(Interruption::HandOver(path)) => Ok(self.hand_over(answer, &path, job)),
-            Halt::Full => Ok(done(job, answer, StopReason::Context)),
+            Halt::Full => Ok(self.done(job, answer, StopReason::Context)),
             Halt::Fault(problem) => Err(problem),
         }
     }
 
-    /// Saves the KV cache for the worker that goes on. Where it cannot be saved, that worker computes it anew.
-    fn hand_over(&self, answer: UnfinishedAnswer, path: &Path, job: &Job<'_>) -> Reply {
+    /// Saves what is not saved yet for the worker that goes on. Where it cannot be saved, that worker computes it anew.
+    fn hand_over(&mut self, answer: UnfinishedAnswer, path: &Path, job: &Job<'_>) -> Reply {
         let began = Instant::now();
-        let state_bytes = self.sequence.save(path);
+        self.sequence.keep_in(Some(path));
+        let state_bytes = self.sequence.checkpoint(job);
+        self.sequence.keep_in(None);
         // Meanwhile it may have been stopped: then nobody goes on.
         if job.is_cancelled() {
-            return done(job, answer, StopReason::Cancelled);
+            return self.done(job, answer, StopReason::Cancelled);
         }
         Reply::HandedOver { answer, state_bytes, saved_in_ms: began.elapsed().as_secs_f64() * 1_000.0 }
     }
 
-    /// Saves the KV cache between two answers.
-    pub(crate) fn save(&self, path: &Path) -> Reply {
-        Reply::Saved { state_bytes: if self.sequence.tokens().is_empty() { None } else { self.sequence.save(path) } }
+    /// Ends an answer: what was withheld is certain now. The next worker to be asked has all of it saved.
+    fn done(&mut self, job: &Job<'_>, mut answer: UnfinishedAnswer, stop: StopReason) -> Reply {
+        let rest = answer.text.finish();
+        if let Some((_, _, text)) = answer.withheld.last_mut() {
+            text.push_str(&rest);
+        }
+        job.say_tokens(&mut answer.withheld);
+        self.sequence.checkpoint(job);
+        self.sequence.keep_in(None);
+        Reply::Done(Generated {
+            tokens: answer.tokens,
+            seconds: answer.seconds,
+            prompt_tokens: answer.prompt_tokens,
+            cached_prompt_tokens: answer.cached_prompt_tokens,
+            stop,
+        })
     }
 
-    /// Takes a saved KV cache over between two answers.
+    /// Takes over what a file of checkpoints holds, for an answer that may come.
     pub(crate) fn restore(&mut self, path: &Path) -> Reply {
         self.sequence.restore(path);
         Reply::Restored { tokens: self.sequence.tokens().len() as u32 }
     }
-}
-
-/// Ends an answer: what was withheld is certain now.
-fn done(job: &Job<'_>, mut answer: UnfinishedAnswer, stop: StopReason) -> Reply {
-    let rest = answer.text.finish();
-    if let Some((_, _, text)) = answer.withheld.last_mut() {
-        text.push_str(&rest);
-    }
-    job.say_tokens(&mut answer.withheld);
-    Reply::Done(Generated {
-        tokens: answer.tokens,
-        seconds: answer.seconds,
-        prompt_tokens: answer.prompt_tokens,
-        cached_prompt_tokens: answer.cached_prompt_tokens,
-        stop,
-    })
 }
 
 fn check(request: &GenerateRequest) -> Result<(), Problem> {

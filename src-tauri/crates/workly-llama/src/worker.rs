@@ -123,7 +123,6 @@ impl Worker {
                 Command::Resume(request) => {
                     with(session.as_deref_mut(), |session| session.resume(request, &self.job(id)))
                 }
-                Command::Save { state } => with(session.as_deref_mut(), |session| Ok(session.save(&state))),
                 Command::Restore { state } => with(session.as_deref_mut(), |session| Ok(session.restore(&state))),
                 // Heard by the inbox itself.
                 Command::Cancel { .. } | Command::HandOver { .. } | Command::Devices | Command::Ping => continue,

@@ -5,6 +5,9 @@ use std::thread;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 use workly_library::memory::memory_to_be_had;
 
+/// Memory to be had below which nothing is kept that can be done without, bytes.
+pub(crate) const SHORT: u64 = 512 << 20;
+
 /// One thread for each physical core that this process may use: hyper-threads share the units that count here.
 pub(crate) fn default_threads() -> u32 {
     let usable = thread::available_parallelism().map_or(1, usize::from);

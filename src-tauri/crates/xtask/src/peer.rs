@@ -30,8 +30,18 @@ slowly, and remembers how often a return turned out to be wrong. The person who 
 nothing of all this, except that the answer goes on. \
 Explain in your own words which rules such a program should follow, and why each of them is needed.";
 
+/// A sentence for prompts of other lengths, about 15 tokens long.
+const SENTENCE: &str = "The keeper climbed the stairs of the lighthouse and looked out at the sea. ";
+const TOKENS_OF_SENTENCE: usize = 15;
+/// Tokens of an answer whose first token alone counts.
+const FEW_TOKENS: u32 = 2;
+/// Rounds of a prompt of 2,000 tokens; shorter ones have as many as are asked for.
+const LONG_ROUNDS: u32 = 3;
+
 /// What the figures mean, on both sides.
-const DEFINITIONS: [&str; 3] = [
+const DEFINITIONS: [&str; 5] = [
+    "  The peer's package is prebuilt, and not for this very processor: a part of a ratio may be its compiler's, not",
+    "  its code's.",
     "  First token: from handing the message to the loaded model, templating and tokenizing included, to the",
     "  arrival of the first token. Prompt speed: prompt tokens over that time. Decode: the intervals between",
     "  generated tokens over the time from the first to the last.",
@@ -52,6 +62,9 @@ pub(crate) struct Options {
     /// The model file; the embedded model where none is named.
     #[arg(long)]
     model: Option<PathBuf>,
+    /// Lengths of prompts whose first token is waited for, in tokens, roughly.
+    #[arg(long, value_name = "N,N", value_delimiter = ',', default_values_t = [32, 512, 2_000])]
+    first_token: Vec<usize>,
 }
 
 /// One figure of a run.
@@ -77,8 +90,8 @@ pub(crate) fn bench(machine: &Machine, options: &Options) -> Result<()> {
 
     let (mut ours, mut peer) = (Vec::new(), Vec::new());
     for round in 1..=options.rounds {
-        ours.push(measure(&mut our_command(machine, &program, &model, options))?);
-        peer.push(measure(&mut peer_command(machine, &package, &model, options)?)?);
+        ours.push(measure(&mut our_command(machine, &program, &model, options, PROMPT, options.tokens))?);
+        peer.push(measure(&mut peer_command(machine, &package, &model, options, PROMPT, options.tokens)?)?);
         println!(
             "round {round}: ours {:.1} tokens/s, peer {:.1} tokens/s",
             ours.last().map_or(0.0, |run| run.decode),
@@ -86,7 +99,27 @@ pub(crate) fn bench(machine: &Machine, options: &Options) -> Result<()> {
         );
     }
     println!("\n{}", report(&ours, &peer, options.threads));
+    println!("\nFirst token, ms; median (min - max)");
+    println!("  {:<16} {:>24} {:>24}  peer/ours", "prompt tokens", "ours", "peer");
+    for tokens in &options.first_token {
+        let prompt = SENTENCE.repeat((tokens / TOKENS_OF_SENTENCE).max(1));
+        let rounds = if *tokens > 1_000 { options.rounds.min(LONG_ROUNDS) } else { options.rounds };
+        let (mut ours, mut peer) = (Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            ours.push(measure(&mut our_command(machine, &program, &model, options, &prompt, FEW_TOKENS))?);
+            peer.push(measure(&mut peer_command(machine, &package, &model, options, &prompt, FEW_TOKENS)?)?);
+        }
+        println!("{}", first_token(&ours, &peer));
+    }
     Ok(())
+}
+
+/// A line of the table of first tokens.
+fn first_token(ours: &[Measured], peer: &[Measured]) -> String {
+    let [left, right] = [ours, peer].map(|runs| Spread::of(runs, |run| run.first_token_ms));
+    let [tokens, others] = [ours, peer].map(|runs| runs.first().map_or(0, |run| run.prompt_tokens));
+    let counted = if tokens == others { tokens.to_string() } else { format!("{tokens}, peer {others}") };
+    format!("  {counted:<16} {:>24} {:>24}  {:.3}", left.to_string(), right.to_string(), right.median / left.median)
 }
 
 /// The model file asked for, or the embedded one.
@@ -98,21 +131,35 @@ pub(crate) fn model(machine: &Machine, options: &Options) -> Result<PathBuf> {
     Ok(model)
 }
 
-fn our_command(machine: &Machine, program: &Path, model: &Path, options: &Options) -> Command {
+fn our_command(
+    machine: &Machine,
+    program: &Path,
+    model: &Path,
+    options: &Options,
+    prompt: &str,
+    tokens: u32,
+) -> Command {
     let mut command = machine.command(&program.to_string_lossy());
     command.arg("chat").arg("--model").arg(model);
     command.args(["--profile", "cpu_fallback", "--threads", &options.threads.to_string()]);
-    command.args(["--prompt", PROMPT, "--max-tokens", &options.tokens.to_string()]);
+    command.args(["--prompt", prompt, "--max-tokens", &tokens.to_string()]);
     command.args(["--temperature", "0", "--seed", "1", "--ignore-eos", "--context", CONTEXT, "--json"]);
     command
 }
 
-fn peer_command(machine: &Machine, package: &Path, model: &Path, options: &Options) -> Result<Command> {
+fn peer_command(
+    machine: &Machine,
+    package: &Path,
+    model: &Path,
+    options: &Options,
+    prompt: &str,
+    tokens: u32,
+) -> Result<Command> {
     let mut command = setup::python(machine)?;
     command.arg(machine.root.join("src-tauri/crates/xtask/peer.py"));
     command.arg("--package-folder").arg(package).arg("--model").arg(model);
-    command.args(["--prompt", PROMPT, "--context", CONTEXT]);
-    command.args(["--threads", &options.threads.to_string(), "--tokens", &options.tokens.to_string()]);
+    command.args(["--prompt", prompt, "--context", CONTEXT]);
+    command.args(["--threads", &options.threads.to_string(), "--tokens", &tokens.to_string()]);
     Ok(command)
 }
 
@@ -222,6 +269,15 @@ mod tests {
         assert!(text.contains("100.0 (90.0 - 110.0)"), "{text}");
         assert!(text.contains("45.0 (40.0 - 50.0)  2.222"), "{text}");
         assert!(!text.contains("These differ"), "{text}");
+    }
+
+    #[test]
+    fn a_line_of_first_tokens_gives_their_ratio_and_whether_the_prompts_differ() {
+        let slow = Measured { first_token_ms: 2_000.0, ..run(1.0) };
+        let line = first_token(&[run(1.0)], &[slow]);
+        assert!(line.starts_with("  300 ") && line.ends_with("  2.000"), "{line}");
+        let other = Measured { prompt_tokens: 302, ..slow };
+        assert!(first_token(&[run(1.0)], &[other]).starts_with("  300, peer 302 "));
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! `workly-cli bench`: how long an answer stands still when the model changes place, and when the card is free; or how
-//! fast it is written beside programs that keep cores busy.
+//! `workly-cli bench`: how long an answer stands still when the model changes place or its worker dies, and when the card
+//! is free; or how fast it is written beside programs that keep cores busy.
 
 mod busy;
+mod deaths;
 mod distribution;
 mod run;
 
@@ -27,8 +28,11 @@ pub(crate) struct BenchArguments {
     /// How often to leave the GPU; each time the model goes back to it as well.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     switches: u32,
+    /// How often to kill the worker on the GPU as well, with a standby ready, and as often without one.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=10_000))]
+    deaths: u32,
     /// Measure on the CPU instead, alone and with so many cores kept busy.
-    #[arg(long, value_name = "CORES", conflicts_with_all = ["switches", "gpu_layers"], value_parser = clap::value_parser!(u32).range(..=1_024))]
+    #[arg(long, value_name = "CORES", conflicts_with_all = ["switches", "deaths", "gpu_layers"], value_parser = clap::value_parser!(u32).range(..=1_024))]
     busy: Option<u32>,
     /// Layers on the GPU, in place of what fits.
     #[arg(long, value_name = "N")]
@@ -39,6 +43,9 @@ pub(crate) struct BenchArguments {
     /// Tokens of context to make room for.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(64..))]
     context: Option<u32>,
+    /// Where chance begins, which draws the tokens at which workers die; without it, another place each time.
+    #[arg(long, value_name = "S", requires = "deaths")]
+    seed: Option<u64>,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -63,6 +70,9 @@ struct Report {
     gap_per_cpu_token: f64,
     /// Workers on the GPU that were still there once a switch to the CPU was told.
     gpu_processes_left: usize,
+    /// What deaths cost beside that, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deaths: Option<deaths::Deaths>,
 }
 
 #[derive(Debug, Serialize)]
@@ -98,8 +108,22 @@ pub(crate) async fn run(arguments: BenchArguments) -> anyhow::Result<()> {
         let report = busy::measure(settings, cores, arguments.prompt_tokens).await?;
         return print(arguments.json, &report, |out| report.print(out));
     }
-    let measured = run::measure(settings, arguments.switches, arguments.prompt_tokens).await?;
-    let report = Report::new(measured);
+    let asked = run::Asked {
+        switches: arguments.switches,
+        deaths: arguments.deaths,
+        prompt_tokens: arguments.prompt_tokens,
+        seed: arguments.seed.unwrap_or_else(|| u64::from(workly_runtime::manager::random_seed())),
+    };
+    let measured = run::measure(settings.clone(), asked).await?;
+    let deaths = match arguments.deaths {
+        0 => None,
+        _ => {
+            settings.standby = Standby::Off;
+            let alone = run::measure(settings, run::Asked { switches: 0, ..asked }).await?;
+            Some(deaths::Deaths::of(asked.seed, &measured, &alone))
+        }
+    };
+    let report = Report::new(measured, deaths);
     print(arguments.json, &report, |out| report.print(out))
 }
 
@@ -119,8 +143,8 @@ fn print(
 }
 
 impl Report {
-    fn new(measured: Measured) -> Self {
-        let Measured { model, threads_on_cpu, switches, token_ms_gpu, token_ms_cpu, context, gpu_processes_left } =
+    fn new(measured: Measured, deaths: Option<deaths::Deaths>) -> Self {
+        let Measured { model, threads_on_cpu, switches, token_ms_gpu, token_ms_cpu, context, gpu_processes_left, .. } =
             measured;
         let (down, up): (Vec<_>, Vec<_>) = switches.into_iter().partition(|switch| !switch.to.uses_gpu());
         let (to_cpu, to_gpu) = (Direction::of(&down), Direction::of(&up));
@@ -137,6 +161,7 @@ impl Report {
             ms_per_token_gpu: Distribution::of(token_ms_gpu),
             ms_per_token_cpu,
             gpu_processes_left,
+            deaths,
         }
     }
 
@@ -166,7 +191,8 @@ impl Report {
             "The median gap to the CPU is {:.1} times the median time of a token there.",
             self.gap_per_cpu_token
         )?;
-        writeln!(out, "GPU processes left after a switch to the CPU: {}", self.gpu_processes_left)
+        writeln!(out, "GPU processes left after a switch to the CPU: {}", self.gpu_processes_left)?;
+        self.deaths.as_ref().map_or(Ok(()), |deaths| deaths.print(out))
     }
 }
 

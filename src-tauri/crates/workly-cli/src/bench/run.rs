@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
-use sysinfo::{Pid, ProcessesToUpdate, System};
+use sysinfo::{Pid, Process, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System, UpdateKind};
 use tokio::sync::watch;
 use workly_core::chat::{Message, Role};
 use workly_core::model::ModelInfo;
 use workly_core::profile::Profile;
 use workly_core::sampling::Sampling;
+use workly_core::settings::Standby;
+use workly_core::why::Why;
 use workly_files::places;
 use workly_runtime::manager::{ModelManager, ModelSettings, Patience};
 use workly_runtime::monitor::{Monitor, MonitorSettings, Sources};
@@ -23,24 +25,45 @@ const TOKENS_EACH: u32 = 8;
 const SENTENCE: &str = "The keeper climbed the stairs of the lighthouse and looked at the sea. ";
 const TOKENS_OF_SENTENCE: u32 = 14;
 
+/// What is to be measured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    /// Switches off the GPU.
+    pub(crate) switches: u32,
+    /// Deaths on the GPU.
+    pub(crate) deaths: u32,
+    pub(crate) prompt_tokens: u32,
+    /// Where chance begins.
+    pub(crate) seed: u64,
+}
+
 /// What was measured.
 pub(crate) struct Measured {
     /// As it was loaded on the GPU.
     pub(crate) model: ModelInfo,
     pub(crate) threads_on_cpu: u32,
     pub(crate) switches: Vec<AnswerSwitch>,
+    /// What followed from the deaths.
+    pub(crate) deaths: Vec<AnswerSwitch>,
+    /// Milliseconds that each load on the GPU took that was not waited for by an answer.
+    pub(crate) load_ms: f64,
     /// Milliseconds for each token of a stay on the GPU, and on the CPU.
     pub(crate) token_ms_gpu: Vec<f64>,
     pub(crate) token_ms_cpu: Vec<f64>,
     /// Tokens of context at each switch.
     pub(crate) context: Vec<u32>,
     pub(crate) gpu_processes_left: usize,
+    left: Asked,
+    random: fastrand::Rng,
+    has_standby: bool,
 }
 
 /// Where the model is within its round.
 struct Round {
     place: Profile,
     tokens_here: u32,
+    /// Tokens after which it leaves.
+    leave_after: u32,
     /// It was told to leave.
     leaving: bool,
     /// When its first and its last token here came.
@@ -54,11 +77,14 @@ struct Round {
 /// # Errors
 ///
 /// When the model does not load on a GPU, or an answer fails.
-pub(crate) async fn measure(settings: ModelSettings, switches: u32, prompt_tokens: u32) -> anyhow::Result<Measured> {
+pub(crate) async fn measure(settings: ModelSettings, asked: Asked) -> anyhow::Result<Measured> {
+    let has_standby = settings.standby != Standby::Off;
     let program = std::env::current_exe().context("this program's own path is unknown")?;
     let monitor = Arc::new(Monitor::start(Sources::from_environment(), MonitorSettings::default())?);
     let manager = ModelManager::start(program, settings, Patience::default(), monitor, places::data_dir().as_deref());
+    let began = Instant::now();
     manager.load().await?;
+    let load_ms = began.elapsed().as_secs_f64() * 1_000.0;
     let mut snapshots = manager.snapshot();
     let loaded = snapshots.borrow_and_update().clone();
     let on_gpu = loaded.profile.is_some_and(Profile::uses_gpu);
@@ -72,27 +98,36 @@ pub(crate) async fn measure(settings: ModelSettings, switches: u32, prompt_token
         model,
         threads_on_cpu: 0,
         switches: Vec::new(),
+        deaths: Vec::new(),
+        load_ms,
         token_ms_gpu: Vec::new(),
         token_ms_cpu: Vec::new(),
         context: Vec::new(),
         gpu_processes_left: 0,
+        left: asked,
+        random: fastrand::Rng::with_seed(asked.seed),
+        has_standby,
     };
-    while measured.down() < switches {
-        ready_on_gpu(&manager, &mut snapshots).await?;
-        measured.one_answer(&manager, &mut snapshots, switches, prompt_tokens).await?;
+    while !measured.is_done() {
+        ready_on_gpu(&manager, &mut snapshots, has_standby).await?;
+        measured.one_answer(&manager, &mut snapshots).await?;
     }
     manager.shut_down().await;
     Ok(measured)
 }
 
-/// Waits until the model is on the GPU with a standby beside it.
-async fn ready_on_gpu(manager: &ModelManager, snapshots: &mut watch::Receiver<ModelSnapshot>) -> anyhow::Result<()> {
+/// Waits until the model is on the GPU, with a standby beside it where there is to be one.
+async fn ready_on_gpu(
+    manager: &ModelManager,
+    snapshots: &mut watch::Receiver<ModelSnapshot>,
+    with_standby: bool,
+) -> anyhow::Result<()> {
     if snapshots.borrow_and_update().profile == Some(Profile::CpuFallback) {
         manager.switch(Profile::Performance, "back for the next answer");
     }
     let is_there = |snapshot: &ModelSnapshot| {
         let on_gpu = snapshot.profile.is_some_and(Profile::uses_gpu);
-        (on_gpu && snapshot.standby_ready) || snapshot.state == ModelState::Failed
+        (on_gpu && (snapshot.standby_ready || !with_standby)) || snapshot.state == ModelState::Failed
     };
     let snapshot = snapshots.wait_for(is_there).await.context("the manager ended")?;
     match &snapshot.problem {
@@ -102,8 +137,13 @@ async fn ready_on_gpu(manager: &ModelManager, snapshots: &mut watch::Receiver<Mo
 }
 
 impl Measured {
-    fn down(&self) -> u32 {
-        self.switches.iter().filter(|switch| !switch.to.uses_gpu()).count() as u32
+    const fn is_done(&self) -> bool {
+        self.left.switches == 0 && self.left.deaths == 0
+    }
+
+    /// Whether the next to leave the GPU is to be killed: switches and deaths take turns.
+    const fn is_to_die(&self) -> bool {
+        self.left.deaths > self.left.switches || self.left.switches == 0
     }
 
     /// Moves one answer to and fro until its context is full, or enough was measured.
@@ -111,19 +151,30 @@ impl Measured {
         &mut self,
         manager: &ModelManager,
         snapshots: &mut watch::Receiver<ModelSnapshot>,
-        switches: u32,
-        prompt_tokens: u32,
     ) -> anyhow::Result<()> {
-        let mut stream = manager.answer(request(prompt_tokens));
-        let mut round = Round { place: Profile::Performance, tokens_here: 0, leaving: false, stay: None, context: 0 };
+        let mut stream = manager.answer(request(self.left.prompt_tokens));
+        let mut round = Round {
+            place: Profile::Performance,
+            tokens_here: 0,
+            leave_after: TOKENS_EACH,
+            leaving: false,
+            stay: None,
+            context: 0,
+        };
         while let Some(event) = stream.next().await {
             match event {
                 AnswerEvent::Prompt { total, .. } => round.context = total,
                 AnswerEvent::Token { profile, .. } => {
                     self.token(&mut round, profile);
                     let snapshot = snapshots.borrow_and_update().clone();
-                    if round.is_to_leave(&snapshot) {
+                    if round.is_to_leave(&snapshot, self.has_standby) {
                         round.leaving = true;
+                        round.leave_after = TOKENS_EACH + self.random.u32(..TOKENS_EACH);
+                        if profile.uses_gpu() && self.is_to_die() {
+                            // As a driver, or somebody else, may.
+                            gpu_workers(|worker| _ = worker.kill());
+                            continue;
+                        }
                         let to = if profile.uses_gpu() { Profile::CpuFallback } else { Profile::Performance };
                         manager.switch(to, "to be measured");
                     }
@@ -131,7 +182,8 @@ impl Measured {
                 AnswerEvent::Switched(switch) => {
                     self.told(switch, &round, &snapshots.borrow_and_update());
                     round.leaving = false;
-                    if self.down() >= switches {
+                    (round.tokens_here, round.stay) = (0, None);
+                    if self.is_done() {
                         manager.stop();
                     }
                 }
@@ -165,9 +217,15 @@ impl Measured {
     }
 
     fn told(&mut self, switch: AnswerSwitch, round: &Round, snapshot: &ModelSnapshot) {
+        if matches!(switch.why, Why::Worker { .. }) && switch.from.uses_gpu() {
+            self.left.deaths = self.left.deaths.saturating_sub(1);
+            self.deaths.push(switch);
+            return;
+        }
         if !switch.to.uses_gpu() {
+            self.left.switches = self.left.switches.saturating_sub(1);
             self.context.push(round.context);
-            self.gpu_processes_left += gpu_workers();
+            self.gpu_processes_left += gpu_workers(|_| {});
             if let Some(model) = &snapshot.model {
                 self.threads_on_cpu = model.threads;
             }
@@ -177,9 +235,9 @@ impl Measured {
 }
 
 impl Round {
-    fn is_to_leave(&self, snapshot: &ModelSnapshot) -> bool {
-        let is_ready = if self.place.uses_gpu() { snapshot.standby_ready } else { true };
-        !self.leaving && self.tokens_here >= TOKENS_EACH && is_ready && snapshot.switching_to.is_none()
+    fn is_to_leave(&self, snapshot: &ModelSnapshot, with_standby: bool) -> bool {
+        let is_ready = !with_standby || !self.place.uses_gpu() || snapshot.standby_ready;
+        !self.leaving && self.tokens_here >= self.leave_after && is_ready && snapshot.switching_to.is_none()
     }
 }
 
@@ -195,19 +253,16 @@ pub(super) fn request(prompt_tokens: u32) -> AnswerRequest {
     }
 }
 
-/// Workers of this program that may be on the GPU.
-fn gpu_workers() -> usize {
+/// Workers of this program that may be on the GPU, each of which something is done to; tells how many.
+fn gpu_workers(mut to_each: impl FnMut(&Process)) -> usize {
     let Ok(mut system) = System::new() else { return 0 };
-    system.refresh_processes(ProcessesToUpdate::All, true);
+    let what = ProcessRefreshKind::nothing().with_cmd(UpdateKind::Always);
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, what);
     let own = Pid::from_u32(std::process::id());
-    let is_gpu_worker = |process: &&sysinfo::Process| {
+    let is_gpu_worker = |process: &&Process| {
         let has = |word: &str| process.cmd().iter().any(|argument| argument == word);
         process.parent() == Some(own) && has("worker") && has("all") && process.thread_kind().is_none()
     };
-    system
-        .processes()
-        .values()
-        .filter(is_gpu_worker)
-        .filter(|process| process.status() != sysinfo::ProcessStatus::Zombie)
-        .count()
+    let workers = system.processes().values().filter(is_gpu_worker);
+    workers.filter(|process| process.status() != ProcessStatus::Zombie).inspect(|process| to_each(process)).count()
 }

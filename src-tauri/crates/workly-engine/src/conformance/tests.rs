@@ -18,11 +18,12 @@ fn request() -> GenerateRequest {
         max_tokens: None,
         stop_strings: Vec::new(),
         ignore_end: false,
+        state: None,
     }
 }
 
 fn resume(tokens: u32, withheld: u32) -> Command {
-    Command::Resume(ResumeRequest { request: request(), answer: unfinished(tokens, withheld), state: None })
+    Command::Resume(ResumeRequest { request: request(), answer: unfinished(tokens, withheld) })
 }
 
 /// An answer of 3 tokens of prompt.
@@ -37,6 +38,10 @@ fn unfinished(tokens: u32, withheld: u32) -> UnfinishedAnswer {
         text: AnswerText::new(Vec::new()),
         withheld: (tokens - withheld..tokens).map(|index| (index, 7, String::new())).collect(),
     }
+}
+
+fn checkpointed(bytes: u64) -> Reply {
+    Reply::Checkpointed { tokens: 3, bytes }
 }
 
 fn handed_over(answer: UnfinishedAnswer) -> Reply {
@@ -82,7 +87,8 @@ fn last(command: &Command, replies: &[Reply]) -> Result<(), Misreply> {
 
 #[test]
 fn an_answer_in_order_is_heard_to_its_end() {
-    let begun = [Reply::PromptTokens { tokens: vec![1; 3] }, prompt(0, 3), prompt(3, 3), token(0), token(1)];
+    let begun =
+        [Reply::PromptTokens { tokens: vec![1; 3] }, prompt(0, 3), checkpointed(9), prompt(3, 3), token(0), token(1)];
     let with = |end: Reply| [&begun[..], &[end]].concat();
     assert_eq!(last(&generate(), &with(done(2))), Ok(()));
     assert_eq!(last(&generate(), &with(handed_over(unfinished(2, 0)))), Ok(()));
@@ -107,7 +113,6 @@ fn tokens_come_one_after_the_other() {
     let endless = ResumeRequest {
         request: request(),
         answer: UnfinishedAnswer { tokens: u32::MAX, withheld: Vec::new(), ..unfinished(0, 0) },
-        state: None,
     };
     assert_eq!(last(&Command::Resume(endless), &[token(u32::MAX)]), Err(Misreply::Impossible("a token")));
 }
@@ -125,8 +130,9 @@ fn what_was_not_asked_for_is_no_answer() {
         (Command::Ping, done(0)),
         (Command::Ping, token(0)),
         (Command::Devices, Reply::Pong),
-        (Command::Save { state: "state".into() }, Reply::Restored { tokens: 0 }),
-        (Command::Restore { state: "state".into() }, Reply::Saved { state_bytes: None }),
+        (generate(), Reply::Restored { tokens: 0 }),
+        (Command::Restore { state: "state".into() }, checkpointed(1)),
+        (Command::Ping, checkpointed(1)),
         (Command::Cancel { request: 1 }, Reply::Pong),
     ];
     for (command, reply) in misfits {
@@ -149,8 +155,6 @@ fn figures_that_nobody_could_count_with_are_refused() {
             kv_type: workly_core::model::KvType::default(),
         })
     };
-    let saved = |state_bytes| Reply::Saved { state_bytes: Some(state_bytes) };
-    let save = || Command::Save { state: "state".into() };
     let unfinished = |change: &dyn Fn(&mut UnfinishedAnswer)| {
         let mut answer = unfinished(0, 0);
         change(&mut answer);
@@ -184,12 +188,13 @@ fn figures_that_nobody_could_count_with_are_refused() {
         (load(), Reply::Loaded(ModelInfo { gpu_layers: 32, ..loaded() })),
         (load(), Reply::Loaded(ModelInfo { size_bytes: u64::MAX, ..loaded() })),
         (footprints, Reply::Footprints(footprint)),
-        (save(), saved(u64::MAX)),
+        (generate(), checkpointed(u64::MAX)),
+        (generate(), Reply::Checkpointed { tokens: u32::MAX, bytes: 1 }),
     ];
     for (command, reply) in impossible {
         let told = last(&command, std::slice::from_ref(&reply));
         assert!(matches!(told, Err(Misreply::Impossible(_))), "{command:?} {told:?}");
     }
     assert_eq!(last(&load(), &[Reply::LoadProgress { fraction: 1.0 }, Reply::Loaded(loaded())]), Ok(()));
-    assert_eq!(last(&save(), &[saved(4 << 30)]), Ok(()));
+    assert_eq!(last(&generate(), &[checkpointed(4 << 30), done(0)]), Ok(()));
 }

@@ -31,6 +31,7 @@ fn request() -> GenerateRequest {
         max_tokens: None,
         stop_strings: Vec::new(),
         ignore_end: false,
+        state: None,
     }
 }
 
@@ -65,14 +66,13 @@ fn command(random: &mut Rng) -> Command {
             context: ContextSize::default(),
             kv_type: KvType::default(),
         }),
-        3 => Command::Save { state: "state".into() },
-        4 => Command::Restore { state: "state".into() },
+        3 | 4 => Command::Restore { state: "state".into() },
         5 => Command::Ping,
         6..11 => {
             let tokens = random.u32(..20);
             let withheld = random.u32(..=tokens);
             let answer = unfinished(random, 3, tokens, withheld);
-            Command::Resume(ResumeRequest { request: request(), answer, state: None })
+            Command::Resume(ResumeRequest { request: request(), answer })
         }
         _ => Command::Generate(request()),
     }
@@ -131,7 +131,6 @@ fn reply(random: &mut Rng, command: &Command, next: &mut u32) -> Reply {
                 backend: near_bytes(random, 1),
             }],
         }),
-        Command::Save { .. } => Reply::Saved { state_bytes: Some(near_bytes(random, 1)) },
         Command::Restore { .. } => Reply::Restored { tokens: near(random, 9) },
         Command::Generate(_) | Command::Resume(_) => match random.u8(..LONGEST as u8) {
             0 => Reply::Done(Generated {
@@ -151,7 +150,8 @@ fn reply(random: &mut Rng, command: &Command, next: &mut u32) -> Reply {
             }
             2 if matches!(command, Command::Generate(_)) => Reply::PromptTokens { tokens: vec![1; 3] },
             2 => Reply::Resumed { restored_tokens: near(random, 3), restored_in_ms: near_time(random) },
-            3..8 => Reply::Prompt { done: near(random, 2), total: near(random, 3), dropped_turns: 0 },
+            3 => Reply::Checkpointed { tokens: near(random, 3), bytes: near_bytes(random, 1) },
+            4..8 => Reply::Prompt { done: near(random, 2), total: near(random, 3), dropped_turns: 0 },
             _ => {
                 let index = near(random, *next);
                 *next = next.wrapping_add(1);
@@ -179,7 +179,7 @@ fn anything(random: &mut Rng) -> Reply {
         }),
         6 => Reply::Failed(Problem::new(ProblemCode::DecodeFailed, "no")),
         7 => Reply::PromptTokens { tokens: vec![i32::MIN; random.usize(..9)] },
-        8 => Reply::Saved { state_bytes: None },
+        8 => Reply::Checkpointed { tokens: 1, bytes: u64::MAX },
         _ => Reply::Restored { tokens: u32::MAX },
     }
 }
@@ -250,7 +250,7 @@ impl Listener {
             }
             Reply::Loaded(model) => assert!(model.layers + 1 >= model.gpu_layers && model.size_bytes * 4 > 0),
             Reply::Footprints(table) => table.by_layers.iter().for_each(|footprint| assert!(footprint.total() > 0)),
-            Reply::Saved { state_bytes: Some(bytes) } => assert!(bytes + 1 > 0),
+            Reply::Checkpointed { tokens, bytes } => assert!(tokens + 1 > 0 && bytes + 1 > 0),
             Reply::Restored { tokens } => assert!(tokens + 1 > 0),
             _ => {}
         }

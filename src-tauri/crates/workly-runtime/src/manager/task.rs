@@ -17,7 +17,6 @@ use workly_wire::monitor::DecisionEntry;
 
 use super::answers::{Answer, AnswerId, AnswerNews, Answers, Outcome, Writer};
 use super::policy_driver::PolicyDriver;
-use super::switching::idle_kv::{IdleKv, IdleKvNews};
 use super::switching::recovery::Faults;
 use super::switching::switch::{self, Switch, SwitchNews};
 use super::told::Told;
@@ -54,8 +53,6 @@ pub(crate) struct Task {
     pub(crate) workers: Workers,
     pub(crate) driver: Option<PolicyDriver>,
     pub(crate) switch: Option<Switch>,
-    /// What was said so far, on its way from one worker to the next between two answers.
-    pub(crate) idle_kv: Option<IdleKv>,
     pub(crate) faults: Faults,
     pub(crate) asked: Asked,
     pub(crate) told: Told,
@@ -121,7 +118,6 @@ enum Happened {
     SizedUp(Option<Box<Card>>),
     Devices(CallEvent),
     ProbeWorkerUp(Option<Worker>),
-    IdleKv(IdleKvNews),
     Reading,
     Progressed,
 }
@@ -147,7 +143,6 @@ impl Task {
             workers: Workers::default(),
             driver: None,
             switch: None,
-            idle_kv: None,
             faults: Faults::default(),
             asked: Asked::new(),
             told: Told::new(snapshot, decisions),
@@ -199,7 +194,6 @@ impl Task {
             Happened::SizedUp(card) => self.sized_up(card.map(|card| *card)),
             Happened::Devices(event) => self.told_devices(event),
             Happened::ProbeWorkerUp(worker) => self.probe_worker_up(worker),
-            Happened::IdleKv(news) => self.idle_kv_news(news),
             Happened::Reading => self.on_reading(),
             Happened::Progressed => {}
         }
@@ -227,12 +221,6 @@ impl Task {
             card = later(&mut self.asked.sizing) => Happened::SizedUp(card.map(Box::new)),
             worker = later(&mut self.workers.probe.coming) => Happened::ProbeWorkerUp(worker),
             event = heard_of(self.asked.devices.as_mut()) => Happened::Devices(event),
-            news = async {
-                match &mut self.idle_kv {
-                    Some(idle_kv) => idle_kv.next().await,
-                    None => pending().await,
-                }
-            } => Happened::IdleKv(news),
             Ok(()) = self.inputs.readings.changed() => Happened::Reading,
             Ok(()) = self.inputs.progress.changed() => Happened::Progressed,
         }
@@ -294,7 +282,7 @@ impl Task {
 
     /// Does what follows from what came of an answer; tells whether more may follow.
     fn after(&mut self, outcome: Outcome) -> bool {
-        let Outcome { token, worked, speed, ended, parked, fault, end_worker, kept_state } = outcome;
+        let Outcome { token, worked, speed, ended, parked, fault, end_worker, checkpointed } = outcome;
         let now = self.context.monitor.now_ms();
         let on_gpu = self.workers.active.as_ref().is_some_and(|active| active.profile().uses_gpu());
         if let Some(driver) = self.driver.as_mut().filter(|_| worked && on_gpu) {
@@ -309,8 +297,8 @@ impl Task {
                 active.has_written = true;
             }
         }
-        if let Some(saved) = kept_state {
-            self.idle_kv = Some(IdleKv::saved(saved.file));
+        if checkpointed {
+            self.checkpointed();
         }
         let has_ended = ended.is_some();
         if let Some(finished) = ended {
@@ -326,7 +314,7 @@ impl Task {
             self.end_hanging_worker();
         }
         self.leave_if_free();
-        has_ended || parked || end_worker || tells_speed || token.is_none()
+        has_ended || parked || end_worker || tells_speed || (token.is_none() && !checkpointed)
     }
 
     /// Begins what is to be done next, if nothing is being done.
@@ -356,8 +344,7 @@ impl Task {
     fn write_on(&mut self) {
         let Some(active) = &self.workers.active else { return };
         // A worker that is to be left begins nothing new.
-        let is_leaving = self.switch.as_ref().is_some_and(Switch::awaits_present);
-        if is_leaving || self.idle_kv.as_ref().is_some_and(IdleKv::is_saving) {
+        if self.switch.as_ref().is_some_and(Switch::awaits_present) {
             return;
         }
         if self.answers.give(&active.writer())

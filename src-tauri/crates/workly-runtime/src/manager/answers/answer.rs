@@ -4,10 +4,12 @@
 use std::collections::VecDeque;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use workly_core::answer::StopReason;
+use workly_core::chat::Message;
 use workly_core::problem::Problem;
 use workly_core::profile::Profile;
 use workly_core::reading::ProcessUse;
@@ -66,6 +68,7 @@ impl Answer {
             max_tokens: request.max_tokens,
             stop_strings: request.stop_strings,
             ignore_end: request.ignore_end,
+            state: None,
         };
         Self {
             command,
@@ -84,9 +87,14 @@ impl Answer {
         }
     }
 
-    /// The command for the worker that begins it.
-    pub(super) fn command(&self) -> GenerateRequest {
-        self.command.clone()
+    /// The command for a worker that writes a part of it, with the file of its checkpoints.
+    pub(super) fn command(&self, state: Option<PathBuf>) -> GenerateRequest {
+        GenerateRequest { state, ..self.command.clone() }
+    }
+
+    /// What it is the answer to.
+    pub(super) fn messages(&self) -> &[Message] {
+        &self.command.messages
     }
 
     /// How far it is, told from what was heard. Between two tokens that were told nothing is held back: a worker tells
@@ -118,9 +126,11 @@ impl Answer {
         match reply {
             Reply::Token { index, .. } if *index != self.tokens => Err(unexpected(reply)),
             Reply::PromptTokens { .. } if self.tokens > 0 => Err(unexpected(reply)),
-            Reply::PromptTokens { .. } | Reply::Prompt { .. } | Reply::Resumed { .. } | Reply::Token { .. } => {
-                Ok(Heard::Progress)
-            }
+            Reply::PromptTokens { .. }
+            | Reply::Prompt { .. }
+            | Reply::Resumed { .. }
+            | Reply::Token { .. }
+            | Reply::Checkpointed { .. } => Ok(Heard::Progress),
             Reply::HandedOver { .. } => Ok(Heard::HandedOver),
             Reply::Done(_) => Ok(Heard::Done),
             Reply::Failed(problem) if is_a_fault(problem.code) => Ok(Heard::Fault),
@@ -147,6 +157,8 @@ impl Answer {
                 }
             }
             Reply::Token { index, id, text } => self.token(index, id, text, profile),
+            // It concerns the worker that may go on with it, and nobody else.
+            Reply::Checkpointed { .. } => {}
             Reply::Done(generated) => return Some(self.finish(&generated)),
             Reply::Failed(problem) => self.tell(AnswerEvent::Failed(problem)),
             other => self.tell(AnswerEvent::Failed(unexpected(&other))),

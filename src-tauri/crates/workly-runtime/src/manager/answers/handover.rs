@@ -11,7 +11,6 @@ use workly_engine::protocol::UnfinishedAnswer;
 use workly_wire::answer::AnswerSwitch;
 
 use super::life::WorkerId;
-use crate::manager::switching::state_file::StateFile;
 
 /// Why the model moves.
 #[derive(Debug, Clone)]
@@ -52,18 +51,20 @@ impl Reason {
 pub(crate) struct Parked {
     /// How far it is; none where its prompt is not even known: it begins again.
     pub(crate) unfinished: Option<UnfinishedAnswer>,
-    /// The saved KV cache.
-    pub(crate) state: Option<Saved>,
+    /// What there is of its KV cache.
+    pub(crate) saved: Option<Saved>,
     /// The worker that wrote it.
     pub(crate) left: Left,
 }
 
-/// A KV cache in a file.
-#[derive(Debug)]
+/// A KV cache in checkpoints.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Saved {
-    pub(crate) file: StateFile,
+    /// Tokens whose KV cache it is.
+    pub(crate) tokens: u32,
     pub(crate) bytes: u64,
-    pub(crate) took_ms: f64,
+    /// Milliseconds that saving what was lacking took, where the worker was there to do it.
+    pub(crate) took_ms: Option<f64>,
 }
 
 /// The worker an answer has left.
@@ -93,8 +94,8 @@ pub(crate) struct Handover {
     pub(crate) to: Profile,
     pub(crate) reason: Reason,
     pub(crate) strategy: SwitchStrategy,
-    /// Bytes of KV cache that were saved, and the milliseconds that took.
-    pub(crate) saved: Option<(u64, f64)>,
+    /// What was saved of the KV cache.
+    pub(crate) saved: Option<Saved>,
     /// Tokens that the KV cache spared the new worker, and the milliseconds that took.
     pub(crate) restored: Option<(u32, f64)>,
     /// Index of the new worker's first token, and the time since the old one's last.
@@ -123,8 +124,8 @@ impl Handover {
                 Released::After(time) => Some(milliseconds(time)),
                 Released::Pending | Released::NoneEnds => None,
             },
-            state_bytes: self.saved.filter(|_| carried).map(|(bytes, _)| bytes),
-            saved_in_ms: self.saved.filter(|_| carried).map(|(_, took)| took),
+            state_bytes: self.saved.filter(|_| carried).map(|saved| saved.bytes),
+            saved_in_ms: self.saved.filter(|_| carried).and_then(|saved| saved.took_ms),
             restored_in_ms: self.restored.filter(|_| carried).map(|(_, took)| took),
         })
     }
@@ -144,7 +145,7 @@ mod tests {
             to: Profile::CpuFallback,
             reason: Reason::Known(Why::Asked { after_token: None }),
             strategy: SwitchStrategy::Standby,
-            saved: Some((1_000, 5.0)),
+            saved: Some(Saved { tokens: 40, bytes: 1_000, took_ms: Some(5.0) }),
             restored: Some((40, 1.0)),
             first_token: Some((20, Duration::from_millis(30))),
         }

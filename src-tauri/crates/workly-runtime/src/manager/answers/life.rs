@@ -105,8 +105,6 @@ pub(crate) enum Effect {
     ParkAsHandedOver,
     /// Put it down as it was heard: its worker will say no more.
     ParkAsHeard,
-    /// Keep the state that its worker saved, for the next answer.
-    KeepState,
     /// Pass on what was heard.
     Tell,
     /// Tell that it was stopped, with the figures that are known.
@@ -118,7 +116,7 @@ pub(crate) enum Effect {
 }
 
 use Effect::{
-    Ask, AskHandOver, Cancel, EndWorker, KeepState, ParkAsHandedOver, ParkAsHeard, Tell, TellRefused, TellStopped,
+    Ask, AskHandOver, Cancel, EndWorker, ParkAsHandedOver, ParkAsHeard, Tell, TellRefused, TellStopped,
 };
 
 impl Life {
@@ -189,8 +187,9 @@ impl Life {
         match (self, heard) {
             (_, Heard::Progress) => (self, &[Tell]),
 
-            (Self::Stopping { .. }, Heard::HandedOver) => (Self::Ended, &[KeepState, TellStopped]),
-            (Self::Stopping { .. }, Heard::Failed | Heard::Fault | Heard::Died) => (Self::Ended, &[TellStopped]),
+            (Self::Stopping { .. }, Heard::HandedOver | Heard::Failed | Heard::Fault | Heard::Died) => {
+                (Self::Ended, &[TellStopped])
+            }
             (Self::Stopping { .. }, Heard::Silent) => (Self::Ended, &[TellStopped, EndWorker]),
             (Self::Stopping { .. }, Heard::Resumed) => (self, &[]),
 

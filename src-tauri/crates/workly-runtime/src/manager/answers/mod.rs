@@ -5,6 +5,7 @@
 
 mod answer;
 pub(crate) mod handover;
+mod kept;
 pub(crate) mod life;
 
 use std::future::poll_fn;
@@ -23,6 +24,7 @@ use workly_wire::answer::AnswerStats;
 pub(crate) use answer::Answer;
 pub use answer::random_seed;
 use handover::{Left, Parked, Released, Saved};
+use kept::{Checkpoints, Kept};
 use life::{Effect, Event, Heard, Life, WorkerId};
 
 use super::switching::state_file::StateFile;
@@ -43,6 +45,8 @@ pub(crate) type AnswerId = u64;
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
     slots: Vec<Slot>,
+    /// Checkpoints of conversations that none of them belongs to.
+    kept: Kept,
 }
 
 /// One of them.
@@ -55,8 +59,8 @@ struct Slot {
     call: Option<Call>,
     /// How far it is, while it is between two workers.
     parked: Option<Parked>,
-    /// Where its worker was asked to save the KV cache to, or where the present one read it from.
-    state: Option<StateFile>,
+    /// What its workers save of the KV cache; none where memory is short.
+    checkpoints: Option<Checkpoints>,
     /// When a worker that was told to stop has had its time.
     stop_by: Option<Instant>,
     speed_told: Instant,
@@ -88,8 +92,8 @@ pub(crate) struct Outcome {
     pub(crate) fault: Option<Problem>,
     /// The worker hangs and nobody wants what it might still say.
     pub(crate) end_worker: bool,
-    /// What a stopped answer's worker had saved, for the next answer.
-    pub(crate) kept_state: Option<Saved>,
+    /// The worker has saved what it computed so far, and nothing else happened.
+    pub(crate) checkpointed: bool,
 }
 
 /// An answer that is complete.
@@ -118,7 +122,7 @@ impl Answers {
             answer,
             call: None,
             parked: None,
-            state: None,
+            checkpoints: None,
             stop_by: None,
             speed_told: Instant::now(),
         });
@@ -163,6 +167,9 @@ impl Answers {
         let mut given = false;
         for wants in [parked, |slot: &Slot| slot.life == Life::Waiting] {
             for slot in self.slots.iter_mut().filter(|slot| wants(slot)).take(room) {
+                if slot.checkpoints.is_none() {
+                    slot.checkpoints = self.kept.take(slot.answer.messages());
+                }
                 slot.apply(Event::Given(writer.id), None, Some(writer));
                 room -= 1;
                 given = true;
@@ -278,8 +285,41 @@ impl Answers {
         all
     }
 
+    /// Lets go of those that have ended; what was saved of their conversations is kept.
     fn forget_ended(&mut self) {
-        self.slots.retain(|slot| slot.life != Life::Ended);
+        for slot in self.slots.extract_if(.., |slot| slot.life == Life::Ended) {
+            if let Some(checkpoints) = slot.checkpoints {
+                self.kept.keep(slot.answer.messages(), checkpoints);
+            }
+        }
+    }
+
+    /// What a worker that comes up takes over, so that it need not be computed: what was saved of the answer under way,
+    /// else of the conversation that was written in last.
+    pub(crate) fn to_take_along(&self) -> Option<StateFile> {
+        let under_way = self.slots.iter().find(|slot| slot.life.is_under_way());
+        match under_way {
+            Some(slot) => slot.checkpoints.as_ref().map(|checkpoints| checkpoints.file.clone()),
+            None => self.kept.latest().cloned(),
+        }
+    }
+
+    /// Sees to it that checkpoints leave memory to others.
+    pub(crate) fn make_room(&mut self) {
+        let bytes = self.slots.iter().filter_map(|slot| Some(slot.checkpoints.as_ref()?.bytes)).sum();
+        if !self.kept.make_room(bytes) {
+            tracing::info!(bytes, "memory is short: no more checkpoints of this answer");
+            for checkpoints in self.slots.iter_mut().filter_map(|slot| slot.checkpoints.as_mut()) {
+                checkpoints.file.give_up();
+                (checkpoints.tokens, checkpoints.bytes) = (0, 0);
+            }
+        }
+    }
+
+    /// Another model follows, or the same in another shape: what was saved is of no use to it.
+    pub(crate) fn forget_checkpoints(&mut self) {
+        self.kept.forget();
+        self.slots.iter_mut().for_each(|slot| slot.checkpoints = None);
     }
 
     /// Names those who caused the moves that are not told yet.
@@ -308,11 +348,8 @@ impl Answers {
 
     /// Bytes that the KV cache of a token takes, as one that was saved just now shows.
     pub(crate) fn state_bytes_per_token(&self) -> Option<u64> {
-        self.slots.iter().find_map(|slot| {
-            let parked = slot.parked.as_ref()?;
-            let tokens = parked.unfinished.as_ref()?.history.len() as u64;
-            parked.state.as_ref()?.bytes.checked_div(tokens)
-        })
+        let saved = self.slots.iter().filter_map(|slot| slot.checkpoints.as_ref());
+        saved.filter_map(|saved| saved.bytes.checked_div(u64::from(saved.tokens))).next()
     }
 
     /// The worker that was left frees nothing of a card.
@@ -347,9 +384,8 @@ impl Slot {
                 }
                 Effect::AskHandOver => {
                     if let (Some(call), Some(writer)) = (&self.call, writer) {
-                        let file = StateFile::new();
-                        writer.engine.hand_over(call, file.path());
-                        self.state = Some(file);
+                        let checkpoints = self.checkpoints.get_or_insert_with(Checkpoints::new);
+                        writer.engine.hand_over(call, checkpoints.file.path());
                     }
                 }
                 Effect::Cancel => {
@@ -362,7 +398,6 @@ impl Slot {
                     self.park(reply.take(), writer);
                     outcome.parked = true;
                 }
-                Effect::KeepState => outcome.kept_state = self.saved(reply.as_ref()),
                 Effect::Tell => self.tell(event, reply.take(), writer, &mut outcome),
                 Effect::TellStopped => self.answer.stopped(),
                 Effect::TellRefused => {}
@@ -389,13 +424,10 @@ impl Slot {
     }
 
     fn ask(&mut self, engine: &dyn Engine) {
-        let request = self.answer.command();
+        let request = self.answer.command(self.checkpoints.as_ref().map(|checkpoints| checkpoints.file.path()));
         self.call = Some(match self.parked.take() {
-            Some(Parked { unfinished: Some(answer), state, .. }) => {
-                let file = state.map(|saved| saved.file);
-                let how = Resume::of(answer, file.as_ref().map(StateFile::path));
-                // Gone once the worker has read it.
-                self.state = file;
+            Some(Parked { unfinished: Some(answer), saved, .. }) => {
+                let how = if saved.is_some() { Resume::Checkpoints(answer) } else { Resume::Tokens(answer) };
                 engine.resume(request, how)
             }
             Some(Parked { unfinished: None, .. }) | None => engine.generate(request),
@@ -406,24 +438,14 @@ impl Slot {
     fn park(&mut self, reply: Option<Reply>, writer: Option<&Writer<'_>>) {
         let Some(writer) = writer else { return };
         let left = Left { worker: writer.id, profile: writer.profile, released: Released::Pending };
-        let state = self.saved(reply.as_ref());
-        let unfinished = match reply {
-            Some(Reply::HandedOver { answer, .. }) => Some(answer),
-            _ => self.answer.unfinished(),
+        let (unfinished, took_ms) = match reply {
+            Some(Reply::HandedOver { answer, saved_in_ms, .. }) => (Some(answer), Some(saved_in_ms)),
+            _ => (self.answer.unfinished(), None),
         };
-        self.parked = Some(Parked { unfinished, state, left });
-        (self.call, self.state) = (None, None);
-    }
-
-    /// What the worker saved of its KV cache.
-    fn saved(&mut self, reply: Option<&Reply>) -> Option<Saved> {
-        match reply {
-            Some(Reply::HandedOver { state_bytes: Some(bytes), saved_in_ms, .. }) => {
-                let file = self.state.take()?;
-                Some(Saved { file, bytes: *bytes, took_ms: *saved_in_ms })
-            }
-            _ => None,
-        }
+        let checkpoints = self.checkpoints.as_ref().filter(|checkpoints| checkpoints.tokens > 0);
+        let saved = checkpoints.map(|saved| Saved { tokens: saved.tokens, bytes: saved.bytes, took_ms });
+        self.parked = Some(Parked { unfinished, saved, left });
+        self.call = None;
     }
 
     /// Passes on what was heard.
@@ -434,8 +456,8 @@ impl Slot {
             (_, Some(reply)) => {
                 let Some(writer) = writer else { return };
                 let (is_token, is_final) = (matches!(reply, Reply::Token { .. }), reply.is_final());
-                if matches!(reply, Reply::Resumed { .. }) {
-                    self.state = None;
+                if let (Reply::Checkpointed { tokens, bytes }, Some(checkpoints)) = (&reply, &mut self.checkpoints) {
+                    (checkpoints.tokens, checkpoints.bytes, outcome.checkpointed) = (*tokens, *bytes, true);
                 }
                 outcome.worked = true;
                 let stats = self.answer.hear(reply, writer.profile);

@@ -8,7 +8,6 @@ use workly_core::settings::Standby;
 use workly_core::switch_plan::SwitchStrategy;
 use workly_core::why::Notice;
 
-use super::idle_kv::{IdleKv, IdleKvNews};
 use super::switch::{Arrival, Stage, Switch};
 use crate::cpu::step_down_threads;
 use crate::manager::answers::handover::{Handover, Released};
@@ -43,9 +42,16 @@ impl Task {
     pub(crate) fn leave_if_free(&mut self) {
         let Some(active) = &self.workers.active else { return };
         let waits = self.switch.as_ref().is_some_and(Switch::awaits_present);
-        let is_saving = self.idle_kv.as_ref().is_some_and(IdleKv::is_saving);
-        if waits && !is_saving && !self.answers.is_any_with(active.id) {
+        if waits && !self.answers.is_any_with(active.id) {
             self.ask_present();
+        }
+    }
+
+    /// The worker has saved what it computed so far: the standby takes it over as well.
+    pub(crate) fn checkpointed(&mut self) {
+        self.answers.make_room();
+        if let Some(file) = self.answers.to_take_along() {
+            self.workers.standby.follow(&file);
         }
     }
 
@@ -70,9 +76,6 @@ impl Task {
         if let Some(active) = &self.workers.active {
             self.answers.leave(&active.writer());
         }
-        if self.idle_kv.as_ref().is_some_and(IdleKv::is_saving) {
-            self.idle_kv = None;
-        }
         let Some(switch) = &self.switch else { return };
         let (to, plan, decided) = (switch.to, switch.plan, switch.decided);
         if let Some(active) = self.workers.active.take() {
@@ -93,9 +96,6 @@ impl Task {
         let Some(switch) = self.switch.take() else { return };
         let Switch { to, plan, reason, strategy, decided, .. } = switch;
         let at = target.profile;
-        if let Some(idle_kv) = &mut self.idle_kv {
-            idle_kv.take_up(&target.worker);
-        }
         let old = self.place(target);
         let from = self.workers.last_profile.replace(at).unwrap_or(at);
         self.note_move(Some(from), at, Some(reason.clone()), Some(strategy));
@@ -116,7 +116,7 @@ impl Task {
                 to: at,
                 reason: reason.clone(),
                 strategy,
-                saved: parked.state.as_ref().map(|saved| (saved.bytes, saved.took_ms)),
+                saved: parked.saved,
                 restored: None,
                 first_token: None,
             }
@@ -193,26 +193,6 @@ impl Task {
         } else {
             tracing::error!(process_id = gone.process_id, "the worker cannot be ended");
             self.told.notices = vec![Notice::WorkerHeld { process_id: gone.process_id }];
-        }
-    }
-
-    /// The KV cache of what was said, on its way between two answers.
-    pub(crate) fn idle_kv_news(&mut self, news: IdleKvNews) {
-        let saved = match news {
-            IdleKvNews::Nothing => return,
-            IdleKvNews::PutDown { saved } => saved,
-            IdleKvNews::TakenUp => {
-                self.idle_kv = None;
-                return;
-            }
-        };
-        let leaves = self.switch.as_ref().is_some_and(Switch::awaits_present);
-        if !saved || !leaves {
-            // Nothing to take along, or the switch was called off meanwhile: the worker that saved goes on.
-            self.idle_kv = None;
-        }
-        if leaves {
-            self.leave_present();
         }
     }
 }

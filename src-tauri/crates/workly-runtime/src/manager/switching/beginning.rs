@@ -1,17 +1,21 @@
 //! Beginning a switch: from a worker that runs, or with none left; and calling one off.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use workly_core::policy::{self, ProfilePlan};
 use workly_core::profile::{Profile, ProfileChoice};
 use workly_core::switch_plan::{Situation, SwitchStrategy, strategy};
 use workly_core::why::{Notice, Why};
 
-use super::idle_kv::IdleKv;
+use super::state_file::StateFile;
 use super::switch::{Arrival, Coming, EVACUATE_WITHIN, Stage, Switch};
 use crate::cpu::{available_memory, default_threads, step_down_threads};
 use crate::manager::answers::handover::Reason;
 use crate::manager::task::Task;
+use crate::manager::workers::engine::Engine as _;
+
+/// How long a worker may take over what was saved before the answer is asked for all the same. Gigabytes take a second.
+const TAKE_OVER_WITHIN: Duration = Duration::from_secs(5);
 
 impl Task {
     /// The user, or a script in the user's name, wants the model elsewhere.
@@ -127,23 +131,16 @@ impl Task {
         self.switch = Some(Switch { to, plan, reason, strategy, decided: Instant::now(), stage });
     }
 
-    /// Asks the present worker for what it has, where the switch waits for that: the answers it writes, else the KV cache
-    /// of what was said. Where there is nothing to wait for, the switch goes on at once.
+    /// Asks the present worker for the answers it writes, where the switch waits for that. Where there are none, the switch
+    /// goes on at once.
     pub(crate) fn ask_present(&mut self) {
         if !self.switch.as_ref().is_some_and(Switch::awaits_present) {
             return;
         }
         let Some(active) = &self.workers.active else { return self.leave_present() };
-        if self.answers.ask_to_hand_over(&active.writer()) {
-            return;
+        if !self.answers.ask_to_hand_over(&active.writer()) {
+            self.leave_present();
         }
-        if self.idle_kv.as_ref().is_some_and(IdleKv::is_saving) {
-            return;
-        }
-        if self.answers.is_any_under_way() || self.idle_kv.as_ref().is_some_and(IdleKv::is_saved) {
-            return self.leave_present();
-        }
-        self.idle_kv = Some(IdleKv::put_down(active.engine()));
     }
 
     /// A card that fills up while the next worker gets ready is not waited for any longer.
@@ -186,7 +183,7 @@ impl Task {
                 None => self.cpu_worker(),
             }
         };
-        Stage::Preparing { profile, coming }
+        Stage::Preparing { profile, coming: taking_over(coming, self.answers.to_take_along()) }
     }
 
     /// A fresh CPU worker that leaves room for whoever the GPU was left to.
@@ -234,4 +231,19 @@ impl Task {
         let active = self.workers.active.as_ref().map(|active| active.running.worker.process_id());
         active.into_iter().chain(target).chain([std::process::id()]).collect()
     }
+}
+
+/// A worker that takes over what was saved, once it is up: meanwhile the present one writes on, and little is left to take
+/// over when it hands the answer on.
+fn taking_over(coming: Coming, saved: Option<StateFile>) -> Coming {
+    let Some(saved) = saved else { return coming };
+    Box::pin(async move {
+        let arrival = coming.await;
+        if let Ok(running) = &arrival.result {
+            // Whatever it says: what it could not take over is computed, and a worker that ends is noticed.
+            let restoring = running.worker.restore(saved.path()).last();
+            let _ = tokio::time::timeout(TAKE_OVER_WITHIN, restoring).await;
+        }
+        arrival
+    })
 }

@@ -6,7 +6,6 @@
 
 pub(crate) mod arriving;
 pub(crate) mod beginning;
-pub(crate) mod idle_kv;
 pub(crate) mod recovery;
 pub(crate) mod retries;
 pub(crate) mod state_file;

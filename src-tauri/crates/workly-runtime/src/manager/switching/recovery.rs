@@ -8,7 +8,6 @@ use workly_core::switch_plan::SwitchStrategy;
 use workly_core::why::{Notice, Why, WorkerFault, WorkerFaultKind};
 use workly_engine::end::{EndKind, WorkerEnd};
 
-use super::idle_kv::IdleKv;
 use super::retries::Retries;
 use super::switch::Stage;
 use crate::manager::answers::handover::Reason;
@@ -49,9 +48,6 @@ impl Task {
         let before = self.whereabouts();
         let Some(active) = self.workers.active.take() else { return };
         self.answers.died(&active.writer());
-        if self.idle_kv.as_ref().is_some_and(IdleKv::is_under_way) {
-            self.idle_kv = None;
-        }
         tracing::warn!(kind = ?end.kind, profile = %active.profile(), "{}", end.message);
         self.answers.released(active.id, std::time::Duration::ZERO);
         let verdict = self.charge(place_of(active.profile()), end, active.since, active.has_written);

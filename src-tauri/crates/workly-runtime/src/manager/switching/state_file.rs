@@ -1,12 +1,13 @@
-//! A place for one saved KV cache on its way from one worker to the next.
+//! A place for the checkpoints of one conversation, on their way from one worker to the next.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// On Linux a file in memory that has no name, so that nothing of the conversation stays behind when Workly is killed.
 /// Workers reach it through this process's descriptors. Elsewhere a private file in the system's folder for temporary
-/// files, gone when dropped.
-#[derive(Debug)]
-pub(crate) struct StateFile(Option<Held>);
+/// files. It is gone with its last clone.
+#[derive(Debug, Clone)]
+pub(crate) struct StateFile(Option<Arc<Held>>);
 
 #[cfg(target_os = "linux")]
 #[derive(Debug)]
@@ -19,12 +20,23 @@ struct Held(tempfile::TempDir);
 impl StateFile {
     /// An empty one. Where the system has none to give, the next worker computes the tokens anew.
     pub(crate) fn new() -> Self {
-        Self(Held::new().inspect_err(|error| tracing::warn!("no file for a saved state: {error}")).ok())
+        Self(Held::new().inspect_err(|error| tracing::warn!("no file for a saved state: {error}")).ok().map(Arc::new))
     }
 
     /// Where workers of this program find it.
     pub(crate) fn path(&self) -> PathBuf {
-        self.0.as_ref().map(Held::path).unwrap_or_default()
+        self.0.as_ref().map(|held| held.path()).unwrap_or_default()
+    }
+}
+
+impl StateFile {
+    /// Empties it, because memory is short: whoever writes to it saves no more.
+    pub(crate) fn give_up(&self) {
+        let path = self.path();
+        let emptied = std::fs::OpenOptions::new().write(true).truncate(true).open(path);
+        if let Err(error) = emptied {
+            tracing::warn!("checkpoints cannot be given up: {error}");
+        }
     }
 }
 

@@ -15,28 +15,11 @@ use crate::manager::waiting::Later;
 /// How an engine goes on with an answer that another one began.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Resume {
-    /// With the KV cache in this file; nothing is computed twice, and the tokens go on as they would have.
-    Exact {
-        /// How far the answer is.
-        answer: UnfinishedAnswer,
-        /// The saved KV cache.
-        state: PathBuf,
-    },
+    /// With the KV cache in the request's checkpoints; what they hold is not computed twice, and where they hold all of
+    /// it the tokens go on as they would have.
+    Checkpoints(UnfinishedAnswer),
     /// By computing the token ids anew; what was told stays, what follows may differ.
-    Tokens {
-        /// How far the answer is.
-        answer: UnfinishedAnswer,
-    },
-}
-
-impl Resume {
-    /// The closest way there is.
-    pub(crate) fn of(answer: UnfinishedAnswer, state: Option<PathBuf>) -> Self {
-        match state {
-            Some(state) => Self::Exact { answer, state },
-            None => Self::Tokens { answer },
-        }
-    }
+    Tokens(UnfinishedAnswer),
 }
 
 /// What writes answers. Dropping it ends it.
@@ -45,13 +28,11 @@ pub(crate) trait Engine: Debug + Send + Sync {
     fn generate(&self, request: GenerateRequest) -> Call;
     /// Goes on with an answer that another engine began.
     fn resume(&self, request: GenerateRequest, how: Resume) -> Call;
-    /// Asks it to give an answer up at the next token, its KV cache saved under this path.
+    /// Asks it to give an answer up at the next token, with what its checkpoints under this path lack.
     fn hand_over(&self, call: &Call, state: PathBuf);
     /// Asks it to stop an answer; its last reply has the figures.
     fn stop(&self, call: &Call);
-    /// Saves the KV cache of what was said so far, between two answers.
-    fn save(&self, state: PathBuf) -> Call;
-    /// Takes a saved KV cache over, between two answers.
+    /// Takes checkpoints over, for an answer that may come.
     fn restore(&self, state: PathBuf) -> Call;
     /// What its backends say of the cards.
     fn devices(&self) -> Call;
@@ -67,11 +48,9 @@ impl Engine for Worker {
     }
 
     fn resume(&self, request: GenerateRequest, how: Resume) -> Call {
-        let (answer, state) = match how {
-            Resume::Exact { answer, state } => (answer, Some(state)),
-            Resume::Tokens { answer } => (answer, None),
-        };
-        self.call(Command::Resume(ResumeRequest { request, answer, state }))
+        // A worker sees by itself what the checkpoints hold.
+        let (Resume::Checkpoints(answer) | Resume::Tokens(answer)) = how;
+        self.call(Command::Resume(ResumeRequest { request, answer }))
     }
 
     fn hand_over(&self, call: &Call, state: PathBuf) {
@@ -80,10 +59,6 @@ impl Engine for Worker {
 
     fn stop(&self, call: &Call) {
         call.cancel();
-    }
-
-    fn save(&self, state: PathBuf) -> Call {
-        self.call(Command::Save { state })
     }
 
     fn restore(&self, state: PathBuf) -> Call {

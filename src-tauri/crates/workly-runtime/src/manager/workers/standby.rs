@@ -7,16 +7,18 @@ use tokio::time::Instant;
 use workly_core::settings;
 use workly_engine::end::WorkerEnd;
 
+use super::engine::Engine as _;
 use super::startup::Running;
-use crate::cpu::{available_memory, resident_memory};
+use crate::cpu::{SHORT, available_memory, resident_memory};
+use crate::manager::switching::state_file::StateFile;
 use crate::manager::switching::switch::{Arrival, Coming};
 
 /// Memory that must stay available beside a standby, bytes.
 const RESERVE: u64 = 2 << 30;
-/// Memory below which a standby gives its own back, bytes.
-const SHORT: u64 = 512 << 20;
 /// Time until it is tried again after it failed or found no room.
 const RETRY: Duration = Duration::from_secs(30);
+/// Shortest time between two looks at what was saved of the answer under way.
+const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 /// What a worker takes beside the weights until one was measured, bytes.
 const BESIDE_WEIGHTS: u64 = 512 << 20;
 
@@ -26,6 +28,7 @@ pub(crate) struct Standby {
     not_before: Instant,
     /// What a CPU worker of this model was measured to take, bytes.
     measured: Option<u64>,
+    followed: Option<Instant>,
 }
 
 enum State {
@@ -42,7 +45,7 @@ pub(crate) enum StandbyNews {
 
 impl Default for Standby {
     fn default() -> Self {
-        Self { state: State::Absent, not_before: Instant::now(), measured: None }
+        Self { state: State::Absent, not_before: Instant::now(), measured: None, followed: None }
     }
 }
 
@@ -88,6 +91,18 @@ impl Standby {
     pub(crate) fn failed(&mut self) {
         self.state = State::Absent;
         self.not_before = Instant::now() + RETRY;
+    }
+
+    /// Takes over what was saved of the answer under way, so that hardly anything is left to take over when it is needed.
+    pub(crate) fn follow(&mut self, file: &StateFile) {
+        let is_due = self.followed.is_none_or(|at| at.elapsed() >= FOLLOW_EVERY);
+        if let State::Ready(running) = &self.state
+            && is_due
+        {
+            // What it says to that matters to nobody: what it lacks is taken over in the end.
+            drop(running.worker.restore(file.path()));
+            self.followed = Some(Instant::now());
+        }
     }
 
     /// Gives its memory back where the machine runs short of it.

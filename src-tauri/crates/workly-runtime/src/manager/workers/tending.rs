@@ -107,7 +107,8 @@ impl Task {
         if let Some(worker) = std::mem::take(&mut self.workers.probe).worker {
             self.workers.leaving.end(worker, false, decided);
         }
-        (self.workers.first, self.driver, self.idle_kv) = (None, None, None);
+        (self.workers.first, self.driver) = (None, None);
+        self.answers.forget_checkpoints();
         self.workers.standby = Standby::default();
         self.workers.state_bytes_per_token = 0;
         self.asked.forget();

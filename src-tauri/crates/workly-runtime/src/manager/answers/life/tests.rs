@@ -58,7 +58,7 @@ fn table() -> Vec<(Life, Event, Life, &'static [Effect])> {
         (STOPPING, Event::StopOverdue, Life::Ended, &[TellStopped]),
         (STOPPING, Event::Refused, Life::Ended, &[TellStopped]),
         (STOPPING, Event::Heard(W, Progress), STOPPING, &[Tell]),
-        (STOPPING, Event::Heard(W, HandedOver), Life::Ended, &[KeepState, TellStopped]),
+        (STOPPING, Event::Heard(W, HandedOver), Life::Ended, &[TellStopped]),
         (STOPPING, Event::Heard(W, Done), Life::Ended, &[Tell]),
         (STOPPING, Event::Heard(W, Failed), Life::Ended, &[TellStopped]),
         (STOPPING, Event::Heard(W, Fault), Life::Ended, &[TellStopped]),
@@ -181,7 +181,7 @@ proptest! {
                         let Event::Heard(speaker, _) = event else { panic!("nobody spoke") };
                         prop_assert_eq!(Some(speaker), holder, "told by a worker that does not write it");
                     }
-                    KeepState | TellStopped | TellRefused => {}
+                    TellStopped | TellRefused => {}
                     EndWorker => prop_assert!(before.worker().is_some()),
                 }
             }

@@ -32,7 +32,19 @@ fn every_switch_is_counted_with_its_gap_and_leaves_no_process_on_the_gpu() {
 
 #[test]
 fn deaths_are_measured_beside_switches() {
-    let mut command = bench(&["--switches", "1", "--deaths", "1", "--gpu-layers", "1", "--seed", "7", "--json"]);
+    let mut command = bench(&[
+        "--switches",
+        "1",
+        "--deaths",
+        "1",
+        "--prompt-tokens",
+        "20",
+        "--gpu-layers",
+        "1",
+        "--seed",
+        "7",
+        "--json",
+    ]);
     let report = objects(&run(command.env("GGML_VK_VISIBLE_DEVICES", "0"), 0)).remove(0);
     let deaths = &report["deaths"];
     for figure in ["gap_ms", "gap_without_standby_ms"] {

@@ -148,7 +148,10 @@ fn a_state_that_is_none_is_left_alone() {
     else {
         panic!("it was asked to hand over")
     };
-    workers[1].tell(3, Command::Resume(ResumeRequest { request: GenerateRequest { state: Some(broken), ..request }, answer }));
+    workers[1].tell(
+        3,
+        Command::Resume(ResumeRequest { request: GenerateRequest { state: Some(broken), ..request }, answer }),
+    );
     assert!(matches!(listen(&mut workers[1], 3, &mut heard, usize::MAX, Path::new("")), Ending::Done(_)));
     assert_eq!(heard.tokens.len(), 60);
 }

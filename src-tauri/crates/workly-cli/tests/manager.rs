@@ -8,9 +8,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::process::Signal;
 use support::progress::in_time;
 use support::worker::Worker;
-use support::{PROGRAM, gemma, model};
+use support::{PROGRAM, gemma, model, signal, workers_of};
 use workly_core::chat::{Message, Role};
 use workly_core::device::DeviceWish;
 use workly_core::model::ContextSize;
@@ -176,6 +177,64 @@ async fn what_two_workers_wrote_is_one_sequence_that_a_third_accepts() {
         }
     }
     assert!(asked >= 20 && agrees * 10 >= asked * 8, "of {asked} tokens asked for again only {agrees} are the same");
+}
+
+/// What was said in a conversation, and what it was said to.
+struct Conversation(Vec<Message>);
+
+impl Conversation {
+    /// Asks the next thing; the figures of the answer.
+    async fn ask(&mut self, manager: &ModelManager, text: &str) -> AnswerStats {
+        self.0.push(Message::new(Role::User, text));
+        let mut stream = manager.answer(AnswerRequest { messages: self.0.clone(), ..request("", 24) });
+        let mut answer = String::new();
+        loop {
+            match in_time("the answer to go on", stream.next()).await.unwrap() {
+                AnswerEvent::Token { text, .. } => answer.push_str(&text),
+                AnswerEvent::Done(stats) => {
+                    self.0.push(Message::new(Role::Assistant, answer));
+                    return stats;
+                }
+                AnswerEvent::Failed(problem) => panic!("{problem:?}"),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn coming_back_to_a_conversation_reads_nothing_anew_on_whichever_worker() {
+    let data = tempfile::tempdir().unwrap();
+    let settings = ModelSettings {
+        profile: ProfileChoice::Fixed(Profile::CpuFallback),
+        context: ContextSize::UpTo(1024),
+        threads: Some(1),
+        ..ModelSettings::new(model())
+    };
+    let monitor = Arc::new(Monitor::start(Sources::default(), MonitorSettings::default()).unwrap());
+    let manager = ModelManager::start(PROGRAM.into(), settings, Patience::default(), monitor, Some(data.path()));
+    let mut conversations = ["Tell a story of a lighthouse.", "Count the colours of a rainbow.", "Name some trees."]
+        .map(|text| {
+            let long = "Take your time, and think of somebody who has never seen one of them before. ".repeat(6);
+            (Conversation(Vec::new()), format!("{text} {long}"))
+        });
+    let mut first_prompts = Vec::new();
+    for (conversation, text) in &mut conversations {
+        first_prompts.push(conversation.ask(&manager, text).await.prompt_tokens);
+    }
+    for ((conversation, _), first) in conversations.iter_mut().zip(&first_prompts) {
+        let stats = conversation.ask(&manager, "Go on.").await;
+        assert!(stats.cached_prompt_tokens >= *first, "{} of {first} were there", stats.cached_prompt_tokens);
+    }
+    // What a worker held dies with it, and what was saved does not.
+    for worker in workers_of(std::process::id()) {
+        signal(worker, Signal::KILL);
+    }
+    for ((conversation, _), first) in conversations.iter_mut().zip(&first_prompts) {
+        let stats = conversation.ask(&manager, "And then?").await;
+        assert!(stats.cached_prompt_tokens >= *first, "{} of {first} after a death", stats.cached_prompt_tokens);
+    }
+    manager.shut_down().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

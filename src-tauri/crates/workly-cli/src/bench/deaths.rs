@@ -36,9 +36,7 @@ impl Deaths {
             seed,
             gap_ms,
             gap_without_standby_ms: gaps(alone),
-            restore_without_standby_ms: Distribution::of(
-                alone.deaths.iter().filter_map(|death| death.restored_in_ms),
-            ),
+            restore_without_standby_ms: Distribution::of(alone.deaths.iter().filter_map(|death| death.restored_in_ms)),
             load_ms: alone.load_ms,
             gap_per_switch: gap_ms.median / Distribution::of(switches.map(|switch| switch.gap_ms)).median,
             without_checkpoint: all.filter(|death| death.state_bytes.is_none()).count(),
@@ -47,12 +45,20 @@ impl Deaths {
 
     pub(super) fn print(&self, out: &mut impl Write) -> io::Result<()> {
         let Self { seed, gap_ms, gap_without_standby_ms, restore_without_standby_ms, .. } = self;
-        writeln!(out, "\nworkers killed on the GPU, {} and {}: seed {seed}", gap_ms.count, gap_without_standby_ms.count)?;
+        writeln!(
+            out,
+            "\nworkers killed on the GPU, {} and {}: seed {seed}",
+            gap_ms.count, gap_without_standby_ms.count
+        )?;
         writeln!(out, "{:<34}{gap_ms}", "  gap_ms, a standby ready")?;
         writeln!(out, "{:<34}{gap_without_standby_ms}", "  gap_ms, none: loaded anew")?;
         writeln!(out, "{:<34}{restore_without_standby_ms}", "    of that taking over, ms")?;
         writeln!(out, "{:<34}{:>9.1}", "  the first load, ms", self.load_ms)?;
-        writeln!(out, "\nThe median gap of a death with a standby is {:.2} times that of a switch.", self.gap_per_switch)?;
+        writeln!(
+            out,
+            "\nThe median gap of a death with a standby is {:.2} times that of a switch.",
+            self.gap_per_switch
+        )?;
         writeln!(out, "Deaths after which all had to be computed anew: {}", self.without_checkpoint)
     }
 }

@@ -144,8 +144,9 @@ fn print(
 
 impl Report {
     fn new(measured: Measured, deaths: Option<deaths::Deaths>) -> Self {
-        let Measured { model, threads_on_cpu, switches, token_ms_gpu, token_ms_cpu, context, gpu_processes_left, .. } =
-            measured;
+        let Measured {
+            model, threads_on_cpu, switches, token_ms_gpu, token_ms_cpu, context, gpu_processes_left, ..
+        } = measured;
         let (down, up): (Vec<_>, Vec<_>) = switches.into_iter().partition(|switch| !switch.to.uses_gpu());
         let (to_cpu, to_gpu) = (Direction::of(&down), Direction::of(&up));
         let ms_per_token_cpu = Distribution::of(token_ms_cpu);

@@ -153,27 +153,48 @@ def write(id, request, answer):
             time.sleep(0.02)
         interruption = INTERRUPTIONS.of(id)
         if interruption and interruption[0] == "cancel" and not behaviour("ignores_cancel", False):
-            return done(answer, "cancelled")
+            return done(id, request, answer, "cancelled")
         if interruption and interruption[0] == "hand_over":
             time.sleep(behaviour("hand_over_s", 0))
             if INTERRUPTIONS.of(id)[0] == "cancel" and behaviour("hears_cancel_while_saving", False):
-                return done(answer, "cancelled")
-            with open(interruption[1], "w") as file:
-                json.dump(answer["history"], file)
+                return done(id, request, answer, "cancelled")
+            checkpoint(id, interruption[1], answer)
             return {
                 "type": "handed_over", "answer": answer, "state_bytes": 1, "saved_in_ms": 1.0,
             }
         if answer["tokens"] >= limit:
-            return done(answer, "length")
+            return done(id, request, answer, "length")
         index = answer["tokens"] + behaviour("skips", 0)
         answer["history"].append(1000 + answer["tokens"])
         answer["tokens"] += 1
         PROGRESS[0] += 1
         say(id, {"type": "token", "index": index, "id": 1000 + index, "text": f"{index} "})
+        if answer["tokens"] == 1:
+            checkpoint(id, request["state"], answer)
         time.sleep(behaviour("token_s", 0.02))
 
 
-def done(answer, stop):
+def checkpoint(id, path, answer):
+    """Saves the token ids in the place of a KV cache."""
+    if not path:
+        return
+    with open(path, "w") as file:
+        json.dump(answer["history"], file)
+    tokens = len(answer["history"])
+    say(id, {"type": "checkpointed", "tokens": tokens, "bytes": 8 * tokens})
+
+
+def saved(path):
+    """How many tokens are saved there."""
+    try:
+        with open(path) as file:
+            return len(json.load(file))
+    except (TypeError, OSError, ValueError):
+        return 0
+
+
+def done(id, request, answer, stop):
+    checkpoint(id, request["state"], answer)
     return {
         "type": "done", "tokens": answer["tokens"], "seconds": 1.0, "prompt_tokens": answer["prompt_tokens"],
         "cached_prompt_tokens": 0, "stop": stop,
@@ -197,6 +218,7 @@ def serve(id, command):
         log("footprint", command["kv_type"])
         return footprints()
     if kind == "generate":
+        log("generate", saved(command["state"]))
         answer = {
             "history": [1, 2, 3], "prompt_tokens": 3, "cached_prompt_tokens": 0, "dropped_turns": 0, "tokens": 0, "seconds": 0.0,
             "text": command_text(), "withheld": [],
@@ -205,18 +227,14 @@ def serve(id, command):
         say(id, {"type": "prompt", "done": 3, "total": 3, "dropped_turns": 0})
         return write(id, command, answer)
     if kind == "resume":
-        log("resume", "gpu" if ON_GPU else "cpu", "exact" if command["state"] else "tokens")
-        say(id, {"type": "resumed", "restored_tokens": 3 if command["state"] else 0, "restored_in_ms": 0.1})
+        tokens = saved(command["request"]["state"])
+        log("resume", "gpu" if ON_GPU else "cpu", "exact" if tokens else "tokens")
+        say(id, {"type": "resumed", "restored_tokens": tokens, "restored_in_ms": 0.1})
         return write(id, command["request"], command["answer"])
-    if kind == "save":
-        with open(command["state"], "w") as file:
-            file.write("kept")
-        log("save")
-        return {"type": "saved", "state_bytes": 4}
     if kind == "restore":
-        with open(command["state"]) as file:
-            log("restore", file.read())
-        return {"type": "restored", "tokens": 3}
+        tokens = saved(command["state"])
+        log("restore", tokens)
+        return {"type": "restored", "tokens": tokens}
     return failed("protocol", "This worker does not know that command.")
 
 
@@ -227,7 +245,7 @@ def command_text():
 
 def main():
     log("start", "gpu" if ON_GPU else "cpu")
-    say(0, {"type": "hello", "protocol": behaviour("protocol", 1), "version": "test"})
+    say(0, {"type": "hello", "protocol": behaviour("protocol", 2), "version": "test"})
     threading.Thread(target=read, daemon=True).start()
     threading.Thread(target=heartbeat, daemon=True).start()
     while True:

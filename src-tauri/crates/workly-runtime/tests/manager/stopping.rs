@@ -34,7 +34,8 @@ async fn while_the_next_worker_gets_ready() {
     assert_eq!(stage.snapshot().profile, Some(Profile::Performance), "the switch is still under way");
     stage.until("there", |snapshot| snapshot.profile == Some(Profile::CpuFallback)).await;
     // What was said goes along.
-    stage.until_logged("restore kept", 1).await;
+    stage.until_logged("restore", 1).await;
+    assert_eq!(stage.count("restore 0"), 0, "{:?}", stage.log());
     answers_again(&stage, 2).await;
 }
 
@@ -51,7 +52,10 @@ async fn while_the_kv_cache_is_handed_over() {
     stage.until("there", |snapshot| snapshot.profile == Some(Profile::CpuFallback)).await;
     stage.is_ready().await;
     assert_eq!(stage.count("resume"), 0, "nobody goes on with what was stopped: {:?}", stage.log());
+    // What was saved of it is the next one's.
+    assert_eq!(stage.count("generate 0"), 1, "{:?}", stage.log());
     answers_again(&stage, 2).await;
+    assert_eq!((stage.count("generate 0"), stage.count("generate")), (1, 2), "{:?}", stage.log());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -115,9 +115,7 @@ pub(crate) enum Effect {
     EndWorker,
 }
 
-use Effect::{
-    Ask, AskHandOver, Cancel, EndWorker, ParkAsHandedOver, ParkAsHeard, Tell, TellRefused, TellStopped,
-};
+use Effect::{Ask, AskHandOver, Cancel, EndWorker, ParkAsHandedOver, ParkAsHeard, Tell, TellRefused, TellStopped};
 
 impl Life {
     /// The worker that writes it.

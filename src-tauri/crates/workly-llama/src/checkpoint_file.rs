@@ -39,15 +39,13 @@ impl CheckpointFile {
     /// Opens it to go on with; one that is empty or none of ours is begun anew.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        match Self::scanned(&file) {
-            Ok(found) => Ok(found),
-            Err(_) => {
-                (&file).seek(SeekFrom::Start(0))?;
-                file.set_len(0)?;
-                (&file).write_all(&[MAGIC, 1_u64.to_le_bytes()].concat())?;
-                Self::scanned(&file)
-            }
+        if let Ok(found) = Self::scanned(&file) {
+            return Ok(found);
         }
+        (&file).seek(SeekFrom::Start(0))?;
+        file.set_len(0)?;
+        (&file).write_all(&[MAGIC, 1_u64.to_le_bytes()].concat())?;
+        Self::scanned(&file)
     }
 
     /// Opens it to read what is there by now.
@@ -120,7 +118,7 @@ impl CheckpointFile {
         let mut header = Vec::with_capacity(PIECE_HEADER_BYTES as usize + tokens.len() * TOKEN_BYTES as usize);
         header.extend(count.to_le_bytes());
         header.extend((data.len() as u64).to_le_bytes());
-        tokens.iter().for_each(|token| header.extend(token.to_le_bytes()));
+        header.extend(tokens.iter().flat_map(|token| token.to_le_bytes()));
         self.file.seek(SeekFrom::Start(self.end))?;
         let written = self.file.write_all(&header).and_then(|()| self.file.write_all(data));
         if let Err(error) = written {

@@ -180,9 +180,11 @@ impl Measured {
                     }
                 }
                 AnswerEvent::Switched(switch) => {
+                    if switch.from.uses_gpu() == switch.to.uses_gpu() {
+                        (round.tokens_here, round.stay) = (0, None);
+                    }
                     self.told(switch, &round, &snapshots.borrow_and_update());
                     round.leaving = false;
-                    (round.tokens_here, round.stay) = (0, None);
                     if self.is_done() {
                         manager.stop();
                     }

@@ -348,8 +348,10 @@ impl Answers {
 
     /// Bytes that the KV cache of a token takes, as one that was saved just now shows.
     pub(crate) fn state_bytes_per_token(&self) -> Option<u64> {
-        let saved = self.slots.iter().filter_map(|slot| slot.checkpoints.as_ref());
-        saved.filter_map(|saved| saved.bytes.checked_div(u64::from(saved.tokens))).next()
+        self.slots.iter().find_map(|slot| {
+            let saved = slot.checkpoints.as_ref()?;
+            saved.bytes.checked_div(u64::from(saved.tokens))
+        })
     }
 
     /// The worker that was left frees nothing of a card.

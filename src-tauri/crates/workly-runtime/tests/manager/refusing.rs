@@ -1,12 +1,14 @@
 //! Workers that refuse, and a card whose memory comes back late.
 
+use std::time::Instant;
+
 use serde_json::json;
 use workly_core::device::DeviceWish;
 use workly_core::model::KvType;
 use workly_core::profile::{Profile, ProfileChoice};
 use workly_core::settings::Standby;
 use workly_runtime::manager::{ModelSettings, Patience};
-use workly_wire::model::ModelState;
+use workly_wire::model::{ModelSnapshot, ModelState};
 
 use crate::stage::{Heard, Stage, hear_out, hear_to};
 use crate::stopping::kill;
@@ -56,6 +58,51 @@ async fn a_cpu_worker_that_refuses_for_good_ends_the_answer_in_words_with_all_it
     stage.behave(json!({ "cpu_refuses": null }));
     assert_eq!(hear_out(stage.ask(3), Heard::default()).await.indices.len(), 3);
     stage.manager.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standby_that_is_refused_is_not_asked_for_again_with_every_token() {
+    let stage = Stage::set_with(
+        json!({ "cpu_refuses": "out_of_memory", "token_s": 0.01 }),
+        |settings| settings.standby = Standby::On,
+        Patience::default(),
+    );
+    let began = Instant::now();
+    stage.manager.load().await.unwrap();
+    stage.until_logged("load cpu", 1).await;
+    assert_eq!(hear_out(stage.ask(300), Heard::default()).await.indices.len(), 300);
+    let tries = stage.count("load cpu");
+    assert!(tries as u64 <= 1 + began.elapsed().as_secs() / 30, "{tries} tries: {:?}", stage.log());
+    stage.manager.shut_down().await;
+}
+
+/// Lets the worker die before it writes anything; what is seen then: another one, or that no more are tried.
+async fn dies_at_once(stage: &Stage) -> ModelState {
+    let dead = stage.snapshot().worker_pid;
+    kill(dead);
+    let comes = |seen: &ModelSnapshot| seen.state == ModelState::Ready && seen.worker_pid != dead;
+    stage.until("what follows", |seen| seen.state == ModelState::Failed || comes(seen)).await.state
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn workers_of_one_model_that_die_at_once_say_nothing_of_another_model() {
+    let on_cpu = |settings: &mut ModelSettings| settings.profile = ProfileChoice::Fixed(Profile::CpuFallback);
+    // The last that is forgiven, and the one that is not.
+    for (deaths, then) in [(5, ModelState::Ready), (6, ModelState::Failed)] {
+        let stage = Stage::set_with(json!({}), on_cpu, Patience::default());
+        stage.manager.load().await.unwrap();
+        for death in 1..=deaths {
+            let expected = if death < deaths { ModelState::Ready } else { then };
+            assert_eq!(dies_at_once(&stage).await, expected, "after {death} of {deaths}");
+        }
+        let mut other = ModelSettings { standby: Standby::Off, ..ModelSettings::new(stage.path("other.gguf")) };
+        on_cpu(&mut other);
+        stage.manager.configure(other);
+        stage.manager.load().await.unwrap();
+        assert_eq!(stage.snapshot().model.unwrap().name, "other.gguf");
+        assert_eq!(dies_at_once(&stage).await, ModelState::Ready, "after {deaths} of the other one");
+        stage.manager.shut_down().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

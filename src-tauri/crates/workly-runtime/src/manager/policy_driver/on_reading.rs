@@ -50,10 +50,13 @@ impl Task {
     pub(crate) fn configure(&mut self, mut settings: ModelSettings) {
         let before = &self.context.settings;
         let in_use = self.workers.first.is_some() || self.driver.is_some();
-        self.wishes.next_model = (in_use && !before.is_same_model(&settings)).then(|| settings.clone());
+        let is_another_model = !before.is_same_model(&settings);
+        self.wishes.next_model = (in_use && is_another_model).then(|| settings.clone());
         if self.wishes.next_model.is_some() {
             // The answer being written is finished by its own model, wherever that moves meanwhile.
             settings.take_model_of(before);
+        } else if is_another_model {
+            self.faults.forget();
         }
         let is_chosen_anew = before.profile != settings.profile;
         let is_overridden = before.override_ != settings.override_;

@@ -371,3 +371,34 @@ impl Task {
         self.answers.refuse_all(problem);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use workly_engine::worker::Patience;
+    use workly_gpu::Sources;
+    use workly_library::experience::Experience;
+
+    use super::*;
+    use crate::launcher::Launcher;
+    use crate::monitor::{Monitor, MonitorSettings};
+
+    #[tokio::test]
+    async fn nothing_follows_from_a_token_alone() {
+        let context = WorkerContext {
+            launcher: Launcher::new("workly-cli".into(), Patience::default()),
+            settings: ModelSettings::new("m.gguf".into()),
+            experience: Experience::new(None),
+            monitor: Arc::new(Monitor::start(Sources::default(), MonitorSettings::default()).unwrap()),
+            progress: watch::Sender::default(),
+        };
+        let (_orders, received) = mpsc::unbounded_channel();
+        let mut task = Task::new(context, received, watch::Sender::default(), broadcast::Sender::new(1));
+        let token = || Outcome { token: Some(1), worked: true, ..Outcome::default() };
+        assert!(!task.after(token()));
+        assert!(task.after(Outcome { speed: Some(9.0), ..token() }));
+        assert!(task.after(Outcome { parked: true, ..token() }));
+        assert!(task.after(Outcome::default()));
+    }
+}

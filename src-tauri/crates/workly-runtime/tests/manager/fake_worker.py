@@ -79,7 +79,7 @@ def device():
     total = 1000 * MIB
     return {
         "name": "Fake0", "description": "a card", "backend": "Fake", "kind": "discrete_gpu",
-        "pci_address": None, "memory_total": total, "memory_free": total - used_by_others(),
+        "pci_address": behaviour("pci_address", None), "memory_total": total, "memory_free": total - used_by_others(),
     }
 
 
@@ -127,6 +127,7 @@ def read():
         if kind == "cancel":
             INTERRUPTIONS.note(command["request"], ("cancel",))
         elif kind == "hand_over":
+            log("hand over")
             INTERRUPTIONS.note(command["request"], ("hand_over", command["state"]))
         elif kind == "devices":
             say(id, {"type": "devices", "devices": [device()] if ON_GPU else []})
@@ -207,12 +208,18 @@ def serve(id, command):
         place = "gpu" if command["gpu_layers"] else "cpu"
         log("load", place, command["gpu_layers"], os.path.basename(command["path"]), command["kv_type"])
         time.sleep(behaviour("load_s", 0))
+        while behaviour("load_waits", False):
+            time.sleep(0.02)
         refusal = behaviour("refuses", None)
         if refusal:
             return failed(refusal, "It does not fit.")
         if command["gpu_layers"]:
+            size = command["gpu_layers"] * 40 * MIB
             with open(os.path.join(FOLDER, f"gpu-{os.getpid()}"), "w") as file:
-                file.write(str(command["gpu_layers"] * 40 * MIB))
+                file.write(str(size))
+            # For a card that NVML plays.
+            with open(os.path.join(FOLDER, "own"), "a") as file:
+                file.write(f"{os.getpid()} {size}\n")
         return model(command)
     if kind == "footprint":
         log("footprint", command["kv_type"])

@@ -3,6 +3,9 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that hears something else has failed")]
 
+mod disk;
+mod emergencies;
 mod refusing;
 mod stage;
 mod stopping;
+mod telling;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fake_nvml::{Clock, Device, Installed, Row, Scenario};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -14,19 +15,42 @@ use workly_core::problem::Problem;
 use workly_core::profile::{Profile, ProfileChoice};
 use workly_core::settings::Standby;
 use workly_core::text::AnswerText;
+use workly_gpu::{Sources, Sysfs};
 use workly_runtime::manager::{AnswerStream, ModelManager, ModelSettings, Patience};
-use workly_runtime::monitor::{Monitor, MonitorSettings, Sources};
+use workly_runtime::monitor::{Monitor, MonitorSettings};
 use workly_wire::answer::{AnswerEvent, AnswerRequest, AnswerStats, AnswerSwitch};
 use workly_wire::model::{ModelSnapshot, ModelState};
 
 /// How long nothing may happen where something must.
 pub(crate) const QUIET: Duration = Duration::from_mins(1);
 
+/// Megabytes of the card, and what others take of it before it fills up and after; the model takes 400 of them.
+const CARD: u64 = 1_000;
+const OTHERS: u64 = 100;
+const FULL: u64 = CARD - 400;
+/// Seconds on the card's clock from which it is full.
+const FILLS_AT: f64 = 10.0;
+
 /// A manager whose workers play.
 pub(crate) struct Stage {
     pub(crate) manager: ModelManager,
     folder: TempDir,
     behaviour: Value,
+}
+
+/// A card that others can be made to fill.
+pub(crate) struct Card(Installed);
+
+impl Card {
+    /// Others take all that the model leaves.
+    pub(crate) fn fills_up(&self) {
+        self.0.set_time(FILLS_AT + 1.0).unwrap();
+    }
+
+    /// They are gone.
+    pub(crate) fn is_left(&self) {
+        self.0.set_time(0.0).unwrap();
+    }
 }
 
 /// An answer, heard to its end.
@@ -59,7 +83,46 @@ impl Stage {
     }
 
     pub(crate) fn set_with(behaviour: Value, change: impl FnOnce(&mut ModelSettings), patience: Patience) -> Self {
+        Self::set_in(tempfile::tempdir().unwrap(), behaviour, change, patience, Sources::default(), None)
+    }
+
+    /// What was learned is remembered in this folder.
+    pub(crate) fn remembering(data: &Path, change: impl FnOnce(&mut ModelSettings)) -> Self {
+        let (folder, sources) = (tempfile::tempdir().unwrap(), Sources::default());
+        Self::set_in(folder, json!({}), change, Patience::default(), sources, Some(data))
+    }
+
+    /// On a card that NVML knows, and that is looked at twice a second.
+    pub(crate) fn on_card(behaviour: Value, change: impl FnOnce(&mut ModelSettings)) -> (Self, Card) {
         let folder = tempfile::tempdir().unwrap();
+        let row = |at, used_mib| Row { at, used_mib: Some(used_mib), ..Row::default() };
+        let device = Device {
+            total_mib: CARD,
+            timeline: vec![row(0.0, OTHERS), row(FILLS_AT, FULL)],
+            own_usage_file: Some(folder.path().join("own")),
+            ..Device::default()
+        };
+        let library = folder.path().join("nvml");
+        std::fs::create_dir(&library).unwrap();
+        let pci = device.pci.clone();
+        let scenario = Scenario { devices: vec![device], clock: Clock::File("clock".into()), ..Scenario::default() };
+        let card = Installed::new(&library, &scenario).unwrap();
+        // What this machine's own card does, which may sleep, is nothing to this one.
+        let sysfs = Sysfs::at(folder.path().join("sys"));
+        let sources = Sources { nvml_library: Some(card.library.clone()), sysfs, ..Sources::default() };
+        let mut stage = Self::set_in(folder, behaviour, change, Patience::default(), sources, None);
+        stage.behave(json!({ "pci_address": pci }));
+        (stage, Card(card))
+    }
+
+    fn set_in(
+        folder: TempDir,
+        behaviour: Value,
+        change: impl FnOnce(&mut ModelSettings),
+        patience: Patience,
+        sources: Sources,
+        data: Option<&Path>,
+    ) -> Self {
         let program = folder.path().join("workly-cli");
         std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/manager/fake_worker.py"), &program).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -71,7 +134,9 @@ impl Stage {
             ..ModelSettings::new(folder.path().join("m.gguf"))
         };
         change(&mut settings);
-        let mut stage = Self { manager: manager(program, settings, patience), folder, behaviour: json!({}) };
+        let monitor = Arc::new(Monitor::start(sources, MonitorSettings::default()).unwrap());
+        let manager = ModelManager::start(program, settings, patience, monitor, data);
+        let mut stage = Self { manager, folder, behaviour: json!({}) };
         stage.behave(json!({ "answer_text": AnswerText::new(Vec::new()) }));
         stage.behave(behaviour);
         stage
@@ -138,14 +203,14 @@ impl Stage {
     }
 }
 
-fn manager(program: PathBuf, settings: ModelSettings, patience: Patience) -> ModelManager {
-    let monitor = Arc::new(Monitor::start(Sources::default(), MonitorSettings::default()).unwrap());
-    ModelManager::start(program, settings, patience, monitor, None)
+/// Waits for something that happens at once where all is well.
+pub(crate) async fn in_time<F: Future>(what: &str, future: F) -> F::Output {
+    timeout(QUIET, future).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
 }
 
 /// Hears the next event.
 pub(crate) async fn next(stream: &mut AnswerStream) -> Option<AnswerEvent> {
-    timeout(QUIET, stream.next()).await.unwrap_or_else(|_| panic!("nothing is heard of the answer"))
+    in_time("the answer to go on", stream.next()).await
 }
 
 /// Hears an answer up to this token.

@@ -91,4 +91,21 @@ mod tests {
         drop(file);
         assert!(std::fs::read(path).is_err());
     }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_it_holds_is_given_back_where_nobody_waits() {
+        let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+        runtime.block_on(async {
+            // The one thread there is for that is busy.
+            let (ends, busy) = std::sync::mpsc::channel::<()>();
+            let thread = tokio::task::spawn_blocking(move || busy.recv());
+            let file = StateFile::new();
+            let path = file.path();
+            drop(file);
+            assert!(std::fs::metadata(path).is_ok(), "it was given back by the task itself");
+            drop(ends);
+            let _ = thread.await;
+        });
+    }
 }

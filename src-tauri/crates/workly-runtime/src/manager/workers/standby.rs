@@ -139,3 +139,21 @@ impl Standby {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_machine_without_room_is_asked_again_after_a_while_and_not_at_every_look() {
+        let mut standby = Standby::default();
+        // More than any machine has.
+        assert!(!standby.is_due(settings::Standby::Auto, u64::MAX));
+        // Whatever it might have by now: it is not looked at.
+        assert!(!standby.is_due(settings::Standby::On, 0));
+        tokio::time::advance(RETRY).await;
+        assert!(standby.is_due(settings::Standby::On, 0));
+        standby.failed();
+        assert!(!standby.is_due(settings::Standby::On, 0));
+    }
+}

@@ -22,6 +22,9 @@ pub(crate) struct Arguments {
     /// Minutes of answers one after the other, with a switch between GPU and CPU each minute.
     #[arg(long, value_name = "N", default_value_t = 60)]
     minutes: u32,
+    /// Steps of a walk without an aim: whatever can happen to the model, in any order; as many again with workers that play.
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    steps: u32,
     /// Times that the window's program is quit while tokens flow.
     #[arg(long, value_name = "N", default_value_t = 50)]
     quits: u32,
@@ -59,6 +62,7 @@ fn with<'a>(arguments: &Arguments, seed: u64, command: &'a mut Command) -> &'a m
         ("DEATHS", arguments.deaths),
         ("LOADS", arguments.loads),
         ("MINUTES", arguments.minutes),
+        ("STEPS", arguments.steps),
         ("QUITS", arguments.quits),
         ("KILLS", arguments.kills),
         ("LOCKED_S", arguments.locked),

@@ -1,5 +1,6 @@
-//! What is long by count, under one manager in one process: workers that die, models that load, an hour of switches. No
-//! token may be lost or told twice, nothing may hang or be left over, and what the process holds may not grow.
+//! What is long by count, under one manager in one process: workers that die, models that load, an hour of switches, a
+//! walk without an aim. No token may be lost or told twice, nothing may hang or be left over, and what the process holds
+//! may not grow.
 //!
 //! The tests are short forms. `cargo xtask soak` runs all of it, and prints the table.
 #![cfg(target_os = "linux")]
@@ -10,6 +11,7 @@
 )]
 
 mod answer;
+mod cast;
 mod deaths;
 mod loads;
 mod plan;
@@ -19,9 +21,11 @@ mod stage;
 #[path = "../support/mod.rs"]
 mod support;
 mod switches;
+mod walk;
 
 use std::time::Duration;
 
+use cast::Cast;
 use report::Report;
 
 /// A number of the environment, as `cargo xtask soak` sets it.
@@ -56,6 +60,20 @@ async fn answers_that_move_again_and_again_are_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_happens_in_whatever_order_answers_have_one_end_and_workers_an_owner() {
+    let mut report = Report::new(seed());
+    walk::run(&mut report, Cast::Real, asked_for("WORKLY_SOAK_STEPS", 30)).await;
+    report.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_holds_with_workers_that_only_play() {
+    let mut report = Report::new(seed());
+    walk::run(&mut report, Cast::Played, asked_for("WORKLY_SOAK_STEPS", 80)).await;
+    report.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes hours: `cargo xtask soak`"]
 async fn the_long_soak() {
     let mut report = Report::new(seed());
@@ -64,6 +82,9 @@ async fn the_long_soak() {
     deaths::run(&mut report, count("WORKLY_SOAK_DEATHS", 1_000)).await;
     loads::run(&mut report, count("WORKLY_SOAK_LOADS", 500)).await;
     switches::run(&mut report, count("WORKLY_SOAK_MINUTES", 60), Duration::from_mins(1)).await;
+    for cast in [Cast::Real, Cast::Played] {
+        walk::run(&mut report, cast, asked_for("WORKLY_SOAK_STEPS", 1_000)).await;
+    }
     eprintln!("\n{report}");
     report.assert_clean();
 }

@@ -1,7 +1,6 @@
 //! The manager that all of it happens to, with real workers and one layer on the device that Mesa computes in software.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +16,9 @@ use workly_runtime::monitor::{Monitor, MonitorSettings, Sources};
 use workly_wire::answer::AnswerRequest;
 use workly_wire::model::ModelSnapshot;
 
+use crate::cast::Cast;
 use crate::support::progress::Deadline;
-use crate::support::{PROGRAM, is_alive, model, workers_of};
+use crate::support::{is_alive, workers_of};
 
 /// Words that questions are made of.
 const WORDS: [&str; 12] = [
@@ -39,20 +39,30 @@ const WORDS: [&str; 12] = [
 /// One manager after the other; a new one only where one hung.
 pub(crate) struct Stage {
     folder: tempfile::TempDir,
+    cast: Cast,
     pub(crate) manager: ModelManager,
 }
 
 impl Stage {
     pub(crate) fn new() -> Self {
+        Self::with(Cast::Real)
+    }
+
+    pub(crate) fn with(cast: Cast) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let manager = manager(folder.path());
-        Self { folder, manager }
+        let manager = manager(folder.path(), cast);
+        Self { folder, cast, manager }
     }
 
     /// Ends every worker and goes on with another manager.
     pub(crate) fn start_over(&mut self) {
         kill_all();
-        self.manager = manager(self.folder.path());
+        self.manager = manager(self.folder.path(), self.cast);
+    }
+
+    /// Chooses one of two models, and its place.
+    pub(crate) fn choose(&self, is_other: bool, place: Profile) {
+        self.manager.configure(self.cast.settings(self.folder.path(), is_other, place));
     }
 
     pub(crate) fn snapshot(&self) -> ModelSnapshot {
@@ -119,32 +129,14 @@ pub(crate) fn settings(path: PathBuf, profile: ProfileChoice) -> ModelSettings {
     }
 }
 
-fn manager(folder: &Path) -> ModelManager {
+fn manager(folder: &Path, cast: Cast) -> ModelManager {
     let monitor = Arc::new(Monitor::start(Sources::default(), MonitorSettings::default()).unwrap());
-    let settings = settings(model(), ProfileChoice::Fixed(Profile::CpuFallback));
-    ModelManager::start(program(folder), settings, Patience::default(), monitor, Some(folder))
-}
-
-/// The program as a worker: llama.cpp's Vulkan backend shows it the device in software, and the first one that is
-/// started after a fault was written down has that fault.
-fn program(folder: &Path) -> PathBuf {
-    let script = folder.join("workly-cli");
-    let folder = folder.display();
-    let source = format!(
-        "#!/bin/sh\n\
-         export GGML_VK_VISIBLE_DEVICES=0\n\
-         if [ -e '{folder}/fault' ] && mv '{folder}/fault' '{folder}/armed.'$$ 2>/dev/null; then\n\
-         export WORKLY_FAULT=\"$(cat '{folder}/armed.'$$)\"\n\
-         fi\n\
-         exec '{PROGRAM}' \"$@\"\n"
-    );
-    fs::write(&script, source).unwrap();
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
-    script
+    let settings = cast.settings(folder, false, Profile::CpuFallback);
+    ModelManager::start(cast.program(folder), settings, Patience::default(), monitor, Some(folder))
 }
 
 /// Waits until no worker of this process is left, wherever it hangs in the tree of processes; how many are.
-async fn none_left() -> u32 {
+pub(crate) async fn none_left() -> u32 {
     let mut deadline = Deadline::of_children();
     loop {
         let left = workers().len() as u32;
@@ -156,7 +148,7 @@ async fn none_left() -> u32 {
 }
 
 /// All workers that were started for this process, its children or not.
-fn workers() -> Vec<u32> {
+pub(crate) fn workers() -> Vec<u32> {
     let parent = std::process::id().to_string();
     let processes = fs::read_dir("/proc").unwrap().flatten();
     let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());

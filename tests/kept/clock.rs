@@ -10,7 +10,7 @@ use crate::damage::{answers, quit};
 use crate::harness::Surroundings;
 use crate::person::{ANSWER, Person, tell_slowest, words};
 use crate::preload;
-use crate::remains::assert_sound;
+use crate::remains::{SharedMemory, assert_clean};
 
 /// Waits until a time of day are the kernel's, which knows nothing of this clock: their deadlines are told it in its own.
 ///
@@ -73,7 +73,7 @@ const DAY: i64 = 24 * 3_600;
 
 #[tokio::test]
 async fn a_clock_a_day_ahead_and_a_day_behind_costs_nothing_that_was_said() {
-    let data = Rc::new(tempdir().unwrap());
+    let (data, shared) = (Rc::new(tempdir().unwrap()), SharedMemory::now());
     let around = tempdir().unwrap();
     let library = preload::compile(around.path(), WRONG_CLOCK);
     let clock = around.path().join("clock");
@@ -102,7 +102,7 @@ async fn a_clock_a_day_ahead_and_a_day_behind_costs_nothing_that_was_said() {
         said.push(person.reads_to_the_end().await);
         tell_slowest("a wrong clock", person.slowest());
         quit(person).await;
-        assert_sound(data.path());
+        assert_clean(data.path(), &shared);
     }
     assert_eq!(answers(data.path()).len(), said.len());
 }

@@ -12,8 +12,8 @@ use workly_store::{DATABASE, open, unix_ms};
 use crate::asked_for;
 use crate::ends::gone;
 use crate::harness::signal;
-use crate::person::{Person, tell_slowest, words};
-use crate::remains::{assert_private, assert_sound};
+use crate::person::{ANSWER, Person, tell_slowest, words};
+use crate::remains::{SharedMemory, assert_clean};
 use rustix::process::Signal;
 
 /// A short conversation, as an earlier run left it.
@@ -33,7 +33,7 @@ pub(crate) async fn quit(person: Person) {
 
 #[tokio::test]
 async fn a_database_of_no_bytes_or_of_zeros_is_kept_aside_and_told() {
-    let data = Rc::new(tempdir().unwrap());
+    let (data, shared) = (Rc::new(tempdir().unwrap()), SharedMemory::now());
     earlier(&data).await;
     let path = data.path().join(DATABASE);
     let length = fs::metadata(&path).unwrap().len();
@@ -41,24 +41,25 @@ async fn a_database_of_no_bytes_or_of_zeros_is_kept_aside_and_told() {
         fs::write(&path, &damaged).unwrap();
         let before = names(data.path());
         let mut person = Person::sits_down(&data).await;
-        let told = format!(
-            "{}{}",
-            person.desktop.last_text("[data-testid=store-notice][data-type=emptied]").await,
-            person.desktop.last_text("[data-testid=store-notice][data-type=restored]").await
-        );
         let kept = names(data.path()).into_iter().find(|name| name.contains("damaged") && !before.contains(name));
         let kept = kept.expect("the old file is kept");
-        assert!(told.contains(&kept), "{told}");
-        assert_eq!(fs::read(data.path().join(kept)).unwrap(), damaged);
+        let is_told = || async {
+            let notice = |kind| format!("[data-testid=store-notice][data-type={kind}]");
+            let (emptied, restored) = (notice("emptied"), notice("restored"));
+            person.desktop.last_text(&emptied).await.contains(&kept)
+                || person.desktop.last_text(&restored).await.contains(&kept)
+        };
+        person.desktop.wait_for("the name of the old file", is_told).await;
+        assert_eq!(fs::read(data.path().join(&kept)).unwrap(), damaged);
         person.desktop.save_screenshot("kept-damaged").await;
         person.asks("Say hello.").await;
         let answer = person.reads_to_the_end().await;
         tell_slowest("a damaged file", person.slowest());
         quit(person).await;
-        assert_sound(data.path());
-        assert_private(data.path());
+        assert_clean(data.path(), &shared);
         let person = Person::sits_down(&data).await;
-        assert_eq!(words(&person.desktop.last_text("[data-testid=answer-text]").await), words(&answer));
+        let shown = || async { words(&person.desktop.last_text(ANSWER).await) == words(&answer) };
+        person.desktop.wait_for("the answer of before", shown).await;
         quit(person).await;
     }
 }
@@ -70,7 +71,7 @@ fn names(folder: &Path) -> Vec<String> {
 #[tokio::test]
 async fn a_file_that_another_program_holds_at_the_start_and_during_an_answer_costs_no_word() {
     let time = Duration::from_secs(asked_for("WORKLY_SOAK_LOCKED_S", 4));
-    let data = Rc::new(tempdir().unwrap());
+    let (data, shared) = (Rc::new(tempdir().unwrap()), SharedMemory::now());
     earlier(&data).await;
 
     let held = hold(data.path(), true);
@@ -94,8 +95,7 @@ async fn a_file_that_another_program_holds_at_the_start_and_during_an_answer_cos
     person.is_told("saved").await;
     tell_slowest("a file that is held", person.slowest());
     quit(person).await;
-    assert_sound(data.path());
-    assert_private(data.path());
+    assert_clean(data.path(), &shared);
 
     let mut kept = answers(data.path());
     kept.sort_unstable();

@@ -12,7 +12,7 @@ use crate::damage::{answers, plain, quit};
 use crate::harness::Surroundings;
 use crate::person::{Person, tell_slowest};
 use crate::preload;
-use crate::remains::{assert_private, assert_sound};
+use crate::remains::{SharedMemory, assert_clean};
 
 /// Room for what the page's engine writes, and to fill with nothing soon.
 const DISK_MIB: usize = 64;
@@ -24,7 +24,7 @@ async fn on_a_full_disk_it_is_said_and_the_answer_is_whole_when_there_is_room_ag
         eprintln!("skipped: only root can make a small file system");
         return;
     };
-    let data = Rc::new(tempfile::tempdir_in(&disk.place).unwrap());
+    let (data, shared) = (Rc::new(tempfile::tempdir_in(&disk.place).unwrap()), SharedMemory::now());
     let mut person = Person::sits_down(&data).await;
     person.asks("Tell me a very long story with many chapters.").await;
     person.reads(20).await;
@@ -37,8 +37,7 @@ async fn on_a_full_disk_it_is_said_and_the_answer_is_whole_when_there_is_room_ag
     person.is_told("saved").await;
     tell_slowest("a full disk", person.slowest());
     quit(person).await;
-    assert_sound(data.path());
-    assert_private(data.path());
+    assert_clean(data.path(), &shared);
     let kept = answers(data.path());
     assert!(plain(&kept[0]).starts_with(&plain(&answer)), "seen: {answer}\nkept: {kept:?}");
 }
@@ -75,7 +74,7 @@ impl Drop for SmallDisk {
 
 #[tokio::test]
 async fn a_disk_whose_fsync_takes_a_second_keeps_nobody_waiting() {
-    let data: Rc<TempDir> = Rc::new(tempdir().unwrap());
+    let (data, shared): (Rc<TempDir>, _) = (Rc::new(tempdir().unwrap()), SharedMemory::now());
     let library = tempdir().unwrap();
     let slow = preload::compile(library.path(), preload::SLOW_DISK);
     let surroundings = || Surroundings::over(Rc::clone(&data)).with("LD_PRELOAD", slow.to_str().unwrap());
@@ -88,7 +87,7 @@ async fn a_disk_whose_fsync_takes_a_second_keeps_nobody_waiting() {
     person.desktop.save_screenshot("kept-slow-disk").await;
     tell_slowest("a slow disk", person.slowest());
     quit(person).await;
-    assert_sound(data.path());
+    assert_clean(data.path(), &shared);
     let kept = answers(data.path());
     for answer in seen {
         assert!(kept.iter().any(|text| plain(text).starts_with(&plain(&answer))), "seen: {answer}\nkept: {kept:?}");

@@ -11,7 +11,7 @@ use crate::harness::program::eventually;
 use crate::harness::screen::Screen;
 use crate::harness::{is_alive, signal, worker_of};
 use crate::person::{Person, Seen, Slowest, tell_slowest};
-use crate::remains::{SharedMemory, assert_private, assert_sound};
+use crate::remains::{SharedMemory, assert_clean};
 
 #[tokio::test]
 async fn a_program_that_is_quit_while_tokens_flow_has_kept_what_it_showed() {
@@ -20,6 +20,7 @@ async fn a_program_that_is_quit_while_tokens_flow_has_kept_what_it_showed() {
     let mut before: Option<(Seen, Instant)> = None;
     let mut slowest = Slowest(0.0, String::new());
     for time in 0..times {
+        let shared = SharedMemory::now();
         let mut person = Person::sits_down(&data).await;
         if let Some((seen, moment)) = &before {
             person.finds(seen, *moment).await;
@@ -42,8 +43,7 @@ async fn a_program_that_is_quit_while_tokens_flow_has_kept_what_it_showed() {
             slowest = slow;
         }
         before = Some((seen, moment));
-        assert_sound(data.path());
-        assert_private(data.path());
+        assert_clean(data.path(), &shared);
     }
     let (seen, moment) = before.unwrap();
     let person = Person::sits_down(&data).await;
@@ -87,9 +87,7 @@ async fn a_program_that_is_killed_at_any_moment_has_kept_what_it_showed() {
             slowest = slow;
         }
         before = Some((seen, moment));
-        assert_sound(data.path());
-        assert_private(data.path());
-        shared.assert_nothing_new();
+        assert_clean(data.path(), &shared);
         if times > 20 && time % 20 == 19 {
             eprintln!("kills: {} of {times}, slowest command {slowest}", time + 1);
         }

@@ -4,13 +4,25 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use workly_store::DATABASE;
 
 use crate::sound;
 
-/// Looks at what a program left in its data folder, without changing it.
-pub(crate) fn assert_sound(data: &Path) {
+/// How often, and after which time, something that is new in shared memory is looked for again.
+const LOOKS: u32 = 20;
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// What a program left in its data folder is sound and private, and nothing new stays in memory that programs share.
+pub(crate) fn assert_clean(data: &Path, shared: &SharedMemory) {
+    assert_sound(data);
+    assert_private(data);
+    shared.assert_nothing_new();
+}
+
+/// Looks at what is in a data folder, without changing it.
+fn assert_sound(data: &Path) {
     let copy = tempfile::tempdir().unwrap();
     for part in ["", "-wal"] {
         let name = format!("{DATABASE}{part}");
@@ -22,7 +34,7 @@ pub(crate) fn assert_sound(data: &Path) {
 }
 
 /// Nobody else can read anything in the folder.
-pub(crate) fn assert_private(data: &Path) {
+fn assert_private(data: &Path) {
     let mut left = vec![data.to_owned()];
     while let Some(path) = left.pop() {
         let Ok(about) = fs::symlink_metadata(&path) else { continue };
@@ -30,8 +42,8 @@ pub(crate) fn assert_private(data: &Path) {
             left.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
         }
         if about.is_dir() || about.is_file() {
-            let mode = about.permissions().mode() & 0o777;
-            assert_eq!(mode & 0o077, 0, "{} is {mode:o}", path.display());
+            let (mode, expected) = (about.permissions().mode() & 0o777, if about.is_dir() { 0o700 } else { 0o600 });
+            assert_eq!(mode, expected, "{} is {mode:o}", path.display());
         }
     }
 }
@@ -48,10 +60,17 @@ impl SharedMemory {
         Self(names.filter(|name| !name.to_lowercase().contains("webkit")).collect())
     }
 
-    /// Nothing has come since.
-    pub(crate) fn assert_nothing_new(&self) {
-        let now = Self::now();
-        let new: Vec<_> = now.0.difference(&self.0).collect();
+    /// Nothing has come since, or not to stay: other programs have things there for a moment.
+    fn assert_nothing_new(&self) {
+        let mut new = Self::now().0;
+        new.retain(|name| !self.0.contains(name));
+        let mut looks = 0;
+        while !new.is_empty() && looks < LOOKS {
+            std::thread::sleep(LOOK_AGAIN);
+            let now = Self::now().0;
+            new.retain(|name| now.contains(name));
+            looks += 1;
+        }
         assert!(new.is_empty(), "in /dev/shm: {new:?}");
     }
 }

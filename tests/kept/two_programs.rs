@@ -8,13 +8,13 @@ use tempfile::tempdir;
 use crate::damage::{answers, plain, quit};
 use crate::harness::{PROGRAM, Surroundings};
 use crate::person::{Person, tell_slowest};
-use crate::remains::{assert_private, assert_sound};
+use crate::remains::{SharedMemory, assert_clean};
 
 #[tokio::test]
 async fn a_second_program_on_the_folder_of_an_answer_leaves_and_the_answer_is_whole() {
     let around = tempdir().unwrap();
     for bus in [None, Some("unix:path=/no/such/bus")] {
-        let data = Rc::new(tempdir().unwrap());
+        let (data, shared) = (Rc::new(tempdir().unwrap()), SharedMemory::now());
         let link = around.path().join(if bus.is_some() { "link" } else { "link-with-bus" });
         std::os::unix::fs::symlink(data.path(), &link).unwrap();
         let mut surroundings = Surroundings::over(Rc::clone(&data));
@@ -39,8 +39,7 @@ async fn a_second_program_on_the_folder_of_an_answer_leaves_and_the_answer_is_wh
         let answer = person.reads_to_the_end().await;
         tell_slowest("two programs", person.slowest());
         quit(person).await;
-        assert_sound(data.path());
-        assert_private(data.path());
+        assert_clean(data.path(), &shared);
         let kept = answers(data.path());
         assert!(plain(&kept[0]).starts_with(&plain(&answer)), "seen: {answer}\nkept: {kept:?}");
     }

@@ -62,14 +62,14 @@ async fn answers_that_move_again_and_again_are_whole() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_happens_in_whatever_order_answers_have_one_end_and_workers_an_owner() {
     let mut report = Report::new(seed());
-    walk::run(&mut report, Cast::Real, asked_for("WORKLY_SOAK_STEPS", 30)).await;
+    walk::run(&mut report, Cast::Real, asked_for("WORKLY_SOAK_STEPS", 25)).await;
     report.assert_clean();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_holds_with_workers_that_only_play() {
     let mut report = Report::new(seed());
-    walk::run(&mut report, Cast::Played, asked_for("WORKLY_SOAK_STEPS", 80)).await;
+    walk::run(&mut report, Cast::Played, asked_for("WORKLY_SOAK_STEPS", 60)).await;
     report.assert_clean();
 }
 

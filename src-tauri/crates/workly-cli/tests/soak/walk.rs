@@ -59,12 +59,12 @@ const STEPS: [(Step, usize); 13] = [
     (Step::StopAll, 1),
     (Step::Choose, 3),
     (Step::Move, 3),
-    (Step::Kill, 3),
+    (Step::Kill, 4),
     (Step::Freeze, 2),
     (Step::AnotherModel, 1),
     (Step::Unload, 1),
     (Step::Load, 1),
-    (Step::Settle, 1),
+    (Step::Settle, 3),
     (Step::ShutDown, 1),
 ];
 
@@ -182,7 +182,7 @@ impl Walk {
         if self.answers.len() == MOST_ANSWERS {
             return "nothing more".into();
         }
-        let (words, tokens) = (self.random.usize(1..30), self.random.u32(1..80));
+        let (words, tokens) = (self.random.usize(1..30), self.random.u32(1..60));
         let stream = self.stage.ask(&mut self.random, words, tokens);
         let (wishes, told) = mpsc::unbounded_channel();
         let hearing = tokio::spawn(hear(stream, told, Arc::clone(&self.tokens)));

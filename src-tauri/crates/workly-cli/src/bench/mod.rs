@@ -115,13 +115,12 @@ pub(crate) async fn run(arguments: BenchArguments) -> anyhow::Result<()> {
         seed: arguments.seed.unwrap_or_else(|| u64::from(workly_runtime::manager::random_seed())),
     };
     let measured = run::measure(settings.clone(), asked).await?;
-    let deaths = match arguments.deaths {
-        0 => None,
-        _ => {
-            settings.standby = Standby::Off;
-            let alone = run::measure(settings, run::Asked { switches: 0, ..asked }).await?;
-            Some(deaths::Deaths::of(asked.seed, &measured, &alone))
-        }
+    let deaths = if arguments.deaths > 0 {
+        settings.standby = Standby::Off;
+        let alone = run::measure(settings, run::Asked { switches: 0, ..asked }).await?;
+        Some(deaths::Deaths::of(asked.seed, &measured, &alone))
+    } else {
+        None
     };
     let report = Report::new(measured, deaths);
     print(arguments.json, &report, |out| report.print(out))

@@ -114,6 +114,14 @@ impl Screen {
         false
     }
 
+    /// Gives the keyboard to a window, as a click on it does.
+    pub(crate) fn give_focus(&self, window: Window) {
+        self.connection
+            .set_input_focus(x11rb::protocol::xproto::InputFocus::PARENT, window, x11rb::CURRENT_TIME)
+            .unwrap();
+        self.connection.flush().unwrap();
+    }
+
     /// Takes the keyboard away from every window.
     pub(crate) fn take_focus(&self) {
         self.connection

@@ -17,7 +17,7 @@ async fn the_window() {
 }
 
 /// Says when the machine is not this program's alone.
-fn warn_of_others() {
+pub(crate) fn warn_of_others() {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load: f64 = load.split(' ').next().and_then(|minute| minute.parse().ok()).unwrap_or(0.0);
     let processors = std::thread::available_parallelism().map_or(1, usize::from);

@@ -39,7 +39,7 @@ async fn mib_of(program: &Path, arguments: &[&str]) -> f64 {
 }
 
 /// A process and all that it started, directly or not.
-fn family(id: u32) -> Vec<u32> {
+pub(crate) fn family(id: u32) -> Vec<u32> {
     let mut members = vec![id];
     let mut next = 0;
     while let Some(parent) = members.get(next).copied() {
@@ -50,7 +50,7 @@ fn family(id: u32) -> Vec<u32> {
 }
 
 /// The proportional set size: memory of its own, and its share of what several processes use.
-fn proportional_kib(id: u32) -> u64 {
+pub(crate) fn proportional_kib(id: u32) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{id}/smaps_rollup")).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
     line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse().ok()).unwrap_or(0)

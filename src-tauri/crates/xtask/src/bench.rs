@@ -22,6 +22,9 @@ pub(crate) struct Arguments {
     /// Measure the window: start, memory, streaming, typing.
     #[arg(long, group = "subject")]
     ui: bool,
+    /// Measure what idles after an answer: processor time, wake-ups and memory of each process, page by page.
+    #[arg(long, group = "subject")]
+    idle: bool,
     /// How long the monitor is measured, in seconds.
     #[arg(long, default_value_t = 60, requires = "monitor")]
     seconds: u32,
@@ -38,6 +41,9 @@ pub(crate) fn bench(machine: &mut Machine, arguments: &Arguments) -> Result<()> 
     }
     if arguments.ui {
         return produce::figures(machine);
+    }
+    if arguments.idle {
+        return produce::idle(machine);
     }
     // A release build: the figures are those of the program that people run. No llama.cpp is in it.
     let mut command = machine.cargo();

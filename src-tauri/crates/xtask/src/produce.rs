@@ -1,5 +1,5 @@
-//! `cargo xtask screenshots` and `cargo xtask bench --ui`: what is produced from the built window. The work is done by
-//! `tests/produce`, beside the tests that drive the window in the same way.
+//! `cargo xtask screenshots`, `bench --ui` and `bench --idle`: what is produced from the built window. The work is done
+//! by `tests/produce`, beside the tests that drive the window in the same way.
 
 use anyhow::{Result, bail};
 
@@ -15,6 +15,11 @@ pub(crate) fn screenshots(machine: &mut Machine) -> Result<()> {
 /// Prints the figures.
 pub(crate) fn figures(machine: &mut Machine) -> Result<()> {
     produce(machine, "figures::the_window")
+}
+
+/// Prints what the window costs while nothing is asked of it.
+pub(crate) fn idle(machine: &mut Machine) -> Result<()> {
+    produce(machine, "idle::the_window")
 }
 
 fn produce(machine: &mut Machine, name: &str) -> Result<()> {

@@ -60,7 +60,8 @@ async fn feed(monitor: &Monitor, decisions: &Decisions, keeper: &SettingsKeeper,
     let mut shown = snapshots.borrow_and_update().clone();
     let mut monitoring = settings.borrow_and_update().gpu_monitoring.clone();
     let mut language = keeper.language();
-    if updates.send(start(monitor, decisions, view_of(&shown, &monitoring), language)).is_err() {
+    let mut view = view_of(&shown, &monitoring);
+    if updates.send(start(monitor, decisions, view.clone(), language)).is_err() {
         return;
     }
     let mut told = Instant::now();
@@ -76,20 +77,25 @@ async fn feed(monitor: &Monitor, decisions: &Decisions, keeper: &SettingsKeeper,
                     continue;
                 }
                 shown = next;
+                let before = std::mem::replace(&mut view, view_of(&shown, &monitoring));
+                if shown.shown.is_none() && is_but_later(&before, &view) && monitor.last_hour().is_empty() {
+                    // Still no card, and no curve that moves on.
+                    continue;
+                }
                 told = Instant::now();
                 let added = if shown.full { point_of(&shown, monitor) } else { None };
-                MonitorUpdate::Reading { view: Box::new(view_of(&shown, &monitoring)), added }
+                MonitorUpdate::Reading { view: Box::new(view.clone()), added }
             }
             changed = settings.changed() => {
                 if changed.is_err() {
                     return;
                 }
                 monitoring = settings.borrow_and_update().gpu_monitoring.clone();
-                let view = view_of(&shown, &monitoring);
+                view = view_of(&shown, &monitoring);
                 if std::mem::replace(&mut language, keeper.language()) == language {
-                    MonitorUpdate::Reading { view: Box::new(view), added: None }
+                    MonitorUpdate::Reading { view: Box::new(view.clone()), added: None }
                 } else {
-                    start(monitor, decisions, view, language)
+                    start(monitor, decisions, view.clone(), language)
                 }
             }
             switched = switches.recv() => match switched {
@@ -102,6 +108,11 @@ async fn feed(monitor: &Monitor, decisions: &Decisions, keeper: &SettingsKeeper,
             return;
         }
     }
+}
+
+/// Whether it says the same of another moment.
+fn is_but_later(before: &GpuView, now: &GpuView) -> bool {
+    GpuView { unix_ms: now.unix_ms, ..before.clone() } == *now
 }
 
 /// All there is so far.

@@ -53,6 +53,8 @@ pub struct Sample {
     pub simulated: bool,
     /// Least time to the next look, so that a card that could sleep gets to.
     pub rest: Option<Duration>,
+    /// There is no card, and none is looked for before this much time has passed.
+    pub absent_for: Option<Duration>,
     /// Why there is no memory.
     pub problem: Option<ProbeError>,
 }
@@ -161,7 +163,10 @@ impl Watcher {
         if self.selected.is_none()
             && let Err(problem) = self.look_for_cards(now)
         {
-            return self.outcome(Err(problem));
+            let retry_at = self.trouble.as_ref().map(|trouble| trouble.retry_at);
+            let absent_for = retry_at.filter(|_| problem.severity() == Severity::Standing);
+            let absent_for = absent_for.map(|at| at.saturating_duration_since(now));
+            return Sample { absent_for, ..self.outcome(Err(problem)) };
         }
         if !want.model_on_gpu && self.is_asleep() {
             return self.asleep();

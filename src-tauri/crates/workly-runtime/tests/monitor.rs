@@ -260,15 +260,40 @@ async fn processes_are_asked_for_when_somebody_wants_them() {
     assert_eq!(stage.fake.count("nvmlDeviceGetGraphicsRunningProcesses_v3"), 2, "its size, then its content");
 }
 
-#[tokio::test(start_paused = true)]
-async fn without_a_card_the_reason_is_told() {
-    let folder = tempfile::tempdir().unwrap();
+/// A monitor of a machine without a card, whose files lie in this folder.
+fn without_card(folder: &TempDir) -> Monitor {
     let sources = Sources {
         nvml_library: Some(folder.path().join("none.so")),
         sysfs: Sysfs::at(folder.path()),
         ..Sources::default()
     };
-    let monitor = Monitor::start_with(move || sources.watcher(), MonitorSettings::default(), None).unwrap();
+    Monitor::start_with(move || sources.watcher(), MonitorSettings::default(), None).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_card_that_is_not_there_is_looked_for_once_a_minute_until_somebody_looks() {
+    let folder = tempfile::tempdir().unwrap();
+    let monitor = without_card(&folder);
+    let mut snapshots = monitor.subscribe();
+    let began = Instant::now();
+    monitor.set_activity(Activity { model_on_gpu: false, profile: Some(Profile::CpuFallback), ..ON_GPU });
+    until(&mut snapshots, |snapshot| snapshot.sequence > 10).await;
+    assert_eq!(began.elapsed().as_secs() / 60, 10);
+    let (seen, look) = (Instant::now(), monitor.look());
+    until(&mut snapshots, |snapshot| snapshot.sequence > 20).await;
+    assert!(seen.elapsed() < Duration::from_mins(1), "{:?}", seen.elapsed());
+    // What was asked for is looked for at once.
+    drop(look);
+    let (asked, sequence) = (Instant::now(), monitor.snapshot().sequence);
+    monitor.read_soon();
+    until(&mut snapshots, |snapshot| snapshot.sequence > sequence).await;
+    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_card_the_reason_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let monitor = without_card(&folder);
     let _look = monitor.look();
     let snapshot = until(&mut monitor.subscribe(), |snapshot| snapshot.sequence > 2).await;
     assert_eq!((snapshot.sight, snapshot.stats()), (Sight::Gone, None));

@@ -49,6 +49,8 @@ pub(super) struct Task {
     demand: Option<Demand>,
     /// A card that could sleep is left alone until then.
     rest_until: Option<Instant>,
+    /// There is no card, and none is looked for until then.
+    absent_until: Option<Instant>,
     was_over: bool,
     clocks: (SystemTime, Instant),
     history: Option<History>,
@@ -81,6 +83,7 @@ impl Task {
             wanted: 0,
             demand: None,
             rest_until: None,
+            absent_until: None,
             was_over: false,
             clocks: (SystemTime::now(), started),
             history: None,
@@ -92,7 +95,7 @@ impl Task {
         self.adapt();
         loop {
             self.ask_next();
-            let wake = if self.open.is_some() { self.stale_at } else { self.cadence.next() };
+            let wake = if self.open.is_some() { self.stale_at } else { self.next_look() };
             tokio::select! {
                 answer = self.thread.answer(), if self.open.is_some() => self.on_answer(answer),
                 () = sleep_until(wake.unwrap_or(self.started)), if wake.is_some() => self.on_silence(),
@@ -106,6 +109,16 @@ impl Task {
                 },
             }
         }
+    }
+
+    /// When to look next. Where there is no card to be seen before a certain time, and nobody to whom that would be said
+    /// again, then.
+    fn next_look(&self) -> Option<Instant> {
+        let inputs = self.inputs.borrow();
+        // Where a worker's devices are known, readings have it asked for them again.
+        let may_wait = inputs.viewers == 0 && inputs.backend.is_empty() && !inputs.activity.model_on_gpu;
+        let absent = self.absent_until.filter(|_| may_wait);
+        self.cadence.next().map(|next| absent.map_or(next, |until| next.max(until)))
     }
 
     /// Follows settings, model and viewers.
@@ -123,7 +136,7 @@ impl Task {
         self.demand = Some(demand);
         self.cadence.adapt(demand, Instant::now());
         if std::mem::replace(&mut self.wanted, wanted) != wanted {
-            self.rest_until = None;
+            (self.rest_until, self.absent_until) = (None, None);
             self.cadence.hurry(Instant::now());
         }
         if activity.model_on_gpu {
@@ -155,7 +168,7 @@ impl Task {
         if self.wished.0 != *wish || self.wished.1 != inputs.backend {
             self.wished = (wish.clone(), inputs.backend.clone());
             let (wish, backend) = self.wished.clone();
-            self.rest_until = None;
+            (self.rest_until, self.absent_until) = (None, None);
             return Some((Open::Other, Request::Wish { wish, backend }));
         }
         drop(inputs);
@@ -222,6 +235,7 @@ impl Task {
             let inputs = self.inputs.borrow();
             (inputs.settings.thresholds, inputs.activity)
         };
+        self.absent_until = sample.absent_for.map(|absent| now + absent);
         // A little less, so that the look of the grid that is due then is not missed by a hair.
         self.rest_until = sample.rest.map(|rest| now + rest.saturating_sub(SLACK));
         let mut shown = None;

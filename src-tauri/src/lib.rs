@@ -28,6 +28,7 @@ use workly_wire::chat::STORE_CHANGED;
 
 use crate::feeds::decisions::Decisions;
 use crate::feeds::monitor_feed::MonitorFeed;
+use crate::feeds::tell::Untold;
 use crate::feeds::{events, library_feed};
 use crate::settings::keeper::SettingsKeeper;
 use crate::settings::model_choice::ModelChoice;
@@ -159,6 +160,7 @@ fn set_up(app: &App, model: &ModelArguments, hidden: bool) -> Result<(), Box<dyn
         let manager = ModelManager::start(program, settings, Patience::default(), watched, data_dir.as_deref());
         std::io::Result::Ok((monitor, manager))
     })?;
+    app.manage(Untold::default());
     app.manage(Arc::clone(&monitor));
     app.manage(MonitorFeed::default());
     events::forward(app.handle().clone(), &manager, Arc::clone(&keeper));

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::harness::program::{ONE_WORKER, Program, eventually};
 use crate::harness::screen::Screen;
-use crate::harness::{Surroundings, is_alive};
+use crate::harness::{Desktop, Surroundings, is_alive};
 use crate::panel::Panel;
 
 #[tokio::test]
@@ -103,4 +103,25 @@ async fn a_closed_window_goes_on_in_the_tray_and_comes_back_from_it() {
     assert!(program.runs() && is_alive(worker));
     panel.click("Show Workly").await;
     screen.window().await;
+}
+
+#[tokio::test]
+async fn a_window_in_the_tray_is_told_what_changed_once_it_is_seen_again() {
+    let surroundings = Surroundings::new().with_settings(&json!({ "ui": { "language": "en" } }));
+    let panel = Panel::start(&surroundings).await;
+    let desktop = Desktop::start_in(surroundings, &["--model", "/no/such/model.gguf"]).await;
+    desktop.find("html[lang=en]").await;
+    let screen = Screen::of(desktop.surroundings());
+    panel.line("Show Workly").await;
+    screen.close(screen.window().await);
+    screen.without_window().await;
+
+    let french = json!({ "ui": { "language": "fr" } });
+    std::fs::write(desktop.surroundings().data().join("config.json"), french.to_string()).unwrap();
+    panel.line("Afficher Workly").await;
+    // The menu is told by the same hand as the page.
+    assert!(desktop.has("html[lang=en]").await, "a page that nobody sees was told");
+    panel.click("Afficher Workly").await;
+    screen.window().await;
+    desktop.find("html[lang=fr]").await;
 }

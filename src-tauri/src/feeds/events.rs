@@ -13,7 +13,7 @@ use workly_wire::chat::{CONVERSATION_CHANGED, ConversationSummary};
 use workly_wire::model::{MODEL_CHANGED, ModelView};
 use workly_wire::models::{TRANSFERS_CHANGED, Transfer, TransferState};
 
-use crate::feeds::tell::tell;
+use crate::feeds::tell::{tell, tell_of_one};
 use crate::settings::keeper::SettingsKeeper;
 
 /// Loads the model and tells the window of every change, for as long as the manager lives; of the language, too.
@@ -46,7 +46,7 @@ pub(crate) fn forward(app: AppHandle, manager: &ModelManager, keeper: Arc<Settin
 pub(crate) fn forward_conversations(app: AppHandle, mut changes: UnboundedReceiver<ConversationSummary>) {
     tauri::async_runtime::spawn(async move {
         while let Some(summary) = changes.recv().await {
-            tell(&app, CONVERSATION_CHANGED, summary);
+            tell_of_one(&app, CONVERSATION_CHANGED, summary.id, summary);
         }
     });
 }

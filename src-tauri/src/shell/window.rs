@@ -7,10 +7,11 @@ use tauri::webview::PageLoadEvent;
 use tauri::{App, AppHandle, Manager as _, Url, WebviewUrl, WebviewWindow, WebviewWindowBuilder, WindowEvent};
 use workly_files::places;
 
+use crate::feeds::tell;
 use crate::settings::keeper::SettingsKeeper;
+use crate::shell::{appearance, file_drop, front, tray};
 #[cfg(target_os = "linux")]
 use crate::shell::web_process;
-use crate::shell::{appearance, file_drop, front, tray};
 
 /// How long a start without a window waits for a tray: at the start of a session the panel may come up later.
 const TRAY_PATIENCE: Duration = Duration::from_secs(20);
@@ -49,6 +50,7 @@ pub(crate) fn open(app: &App, hidden: bool) -> tauri::Result<()> {
     take_dropped_files(&window);
     appearance::follow(window, preferences.subscribe());
     if hidden {
+        tell::wait_until_seen(app.handle());
         show_without_tray(app.handle().clone());
     }
     Ok(())

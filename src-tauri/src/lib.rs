@@ -50,6 +50,8 @@ struct Arguments {
 #[expect(clippy::exit, reason = "in what Tauri's macro expands to")]
 pub fn run() -> ExitCode {
     let Arguments { hidden, model } = Arguments::parse();
+    #[cfg(target_os = "linux")]
+    shell::stillness::leave_memory_alone();
     let private = lifecycle::keep_private();
     logging::start();
     if let Err(error) = private {

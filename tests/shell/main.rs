@@ -10,5 +10,6 @@ mod hostile;
 mod life;
 mod notices;
 mod panel;
+mod stillness;
 mod tray;
 mod web_process;

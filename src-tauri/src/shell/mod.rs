@@ -10,6 +10,8 @@ pub(crate) mod lifecycle;
 pub(crate) mod messages;
 pub(crate) mod notices;
 pub(crate) mod single;
+#[cfg(target_os = "linux")]
+pub(crate) mod stillness;
 pub(crate) mod tray;
 #[cfg(target_os = "linux")]
 mod web_process;

@@ -11,7 +11,7 @@ use crate::feeds::tell;
 use crate::settings::keeper::SettingsKeeper;
 use crate::shell::{appearance, file_drop, front, tray};
 #[cfg(target_os = "linux")]
-use crate::shell::web_process;
+use crate::shell::{stillness, web_process};
 
 /// How long a start without a window waits for a tray: at the start of a session the panel may come up later.
 const TRAY_PATIENCE: Duration = Duration::from_secs(20);
@@ -40,6 +40,8 @@ pub(crate) fn open(app: &App, hidden: bool) -> tauri::Result<()> {
     if let Some(folder) = places::data_dir() {
         builder = builder.data_directory(folder.join("webview"));
     }
+    #[cfg(target_os = "linux")]
+    stillness::draw_once();
     let window = builder.build()?;
     #[cfg(target_os = "linux")]
     {

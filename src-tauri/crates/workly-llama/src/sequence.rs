@@ -32,12 +32,15 @@ pub(crate) struct Sequence<'model> {
     /// Where it is saved as it grows.
     checkpoints: Option<CheckpointFile>,
     pace: CheckpointPace,
+    /// Until when time was counted as work.
+    worked_until: Instant,
 }
 
 impl<'model> Sequence<'model> {
     /// `chunks`: sizes in which a prompt is computed.
     pub(crate) fn new(context: Context<'model>, chunks: PromptChunks, threads: Threads) -> Self {
-        Self { context, chunks, threads, cached: Vec::new(), checkpoints: None, pace: CheckpointPace::default() }
+        let (checkpoints, pace) = (None, CheckpointPace::default());
+        Self { context, chunks, threads, cached: Vec::new(), checkpoints, pace, worked_until: Instant::now() }
     }
 
     /// Computes one token for nothing, as llama.cpp's own programs do: the first one reads all weights into memory,
@@ -136,9 +139,7 @@ impl<'model> Sequence<'model> {
         }
         computed?;
         self.cached.extend_from_slice(tokens);
-        let took = began.elapsed();
-        self.pace.worked(took.as_secs_f64());
-        if let Some(threads) = self.threads.worked(tokens.len(), took) {
+        if let Some(threads) = self.threads.worked(tokens.len(), began.elapsed()) {
             self.context.use_threads(threads);
         }
         Ok(())
@@ -167,6 +168,7 @@ impl<'model> Sequence<'model> {
     /// Saves the KV cache in this file from now on; `None`: nowhere. One that is no longer needed takes no memory once
     /// nobody has it open.
     pub(crate) fn keep_in(&mut self, path: Option<&Path>) {
+        self.worked_until = Instant::now();
         self.checkpoints = path.and_then(|path| CheckpointFile::open(path).inspect_err(not_saved).ok());
     }
 
@@ -209,6 +211,9 @@ impl<'model> Sequence<'model> {
 
     /// Saves what of the KV cache is not saved yet, where it is time to.
     pub(crate) fn checkpoint_if_due(&mut self, job: &Job<'_>) {
+        // All that passes while an answer is written, since a GPU computes behind our back.
+        self.pace.worked(self.worked_until.elapsed().as_secs_f64());
+        self.worked_until = Instant::now();
         if self.pace.is_due() {
             self.checkpoint(job);
         }
@@ -224,6 +229,7 @@ impl<'model> Sequence<'model> {
             return None;
         }
         self.pace.saved(began.elapsed().as_secs_f64());
+        self.worked_until = Instant::now();
         let bytes = file.bytes();
         job.say_checkpoint(file.tokens().len(), bytes);
         self.checkpoints = Some(file);

@@ -5,6 +5,10 @@
 mod support;
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use support::worker::Worker;
@@ -133,6 +137,42 @@ fn without_a_saved_state_the_tokens_are_computed_anew_and_none_is_lost_or_repeat
     let (heard, handovers) = passed_around(&mut workers, &question("Tell a story of a lighthouse.", 0.8, 50), false);
     assert!(handovers >= 8, "{handovers}");
     assert_eq!(heard.tokens.iter().map(|(index, _)| *index).collect::<Vec<_>>(), (0..50).collect::<Vec<_>>());
+}
+
+/// Keeps none, one or two cores busy, in turn, until it is dropped.
+struct ChangingLoad(Arc<AtomicBool>, Vec<JoinHandle<()>>);
+
+impl ChangingLoad {
+    fn start() -> Self {
+        let ends = Arc::new(AtomicBool::new(false));
+        let hogs = [300, 700].map(|period_ms| {
+            let ends = Arc::clone(&ends);
+            thread::spawn(move || {
+                let began = Instant::now();
+                while !ends.load(Ordering::Relaxed) {
+                    let is_busy = began.elapsed().as_millis() / period_ms % 2 == 1;
+                    if is_busy { std::hint::spin_loop() } else { thread::sleep(Duration::from_millis(5)) }
+                }
+            })
+        });
+        Self(ends, hogs.into())
+    }
+}
+
+impl Drop for ChangingLoad {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+        self.1.drain(..).for_each(|hog| hog.join().unwrap());
+    }
+}
+
+#[test]
+fn threads_that_follow_a_changing_load_lose_and_repeat_no_token_in_fifty_handovers() {
+    let mut workers = [Worker::following(2), Worker::following(2)];
+    let _load = ChangingLoad::start();
+    let (heard, handovers) = passed_around(&mut workers, &question("Tell a story of a lighthouse.", 0.8, 220), true);
+    assert!(handovers >= 50, "{handovers}");
+    assert_eq!(heard.tokens.iter().map(|(index, _)| *index).collect::<Vec<_>>(), (0..220).collect::<Vec<_>>());
 }
 
 #[test]

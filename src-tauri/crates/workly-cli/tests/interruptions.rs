@@ -174,7 +174,7 @@ fn a_cancel_is_heard_once_a_state_is_taken_over() {
 fn a_stop_while_the_state_is_saved_ends_the_answer() {
     let folder = tempfile::tempdir().unwrap();
     let mut worker = Worker::with_context(1, 4_096);
-    let request = question(&"tell me about rivers and mountains ".repeat(400), 4_000);
+    let request = question(&"tell me about rivers and mountains ".repeat(150), 2_000);
     // The worker is held as soon as the file is there, which is in the middle of saving it; or too late, and then it is
     // tried again.
     for attempt in 0..100 {

@@ -51,8 +51,17 @@ impl Worker {
 
     /// A worker with the real model and a context of so many tokens.
     pub(crate) fn with_context(threads: u32, tokens: u32) -> Self {
+        Self::loaded(load_with(&model(), threads, tokens))
+    }
+
+    /// A worker with the real model whose threads follow the free cores.
+    pub(crate) fn following(threads: u32) -> Self {
+        Self::loaded(LoadRequest { follow_cores: true, ..load_with(&model(), threads, 1_024) })
+    }
+
+    fn loaded(request: LoadRequest) -> Self {
         let mut worker = Self::start();
-        worker.tell(1, load_with(&model(), threads, tokens));
+        worker.tell(1, Command::Load(request));
         match worker.last(1) {
             Reply::Loaded(_) => worker,
             other => panic!("{other:?}"),
@@ -107,11 +116,11 @@ impl Drop for Worker {
 }
 
 pub(crate) fn load(path: &Path, threads: u32) -> Command {
-    load_with(path, threads, 1_024)
+    Command::Load(load_with(path, threads, 1_024))
 }
 
-fn load_with(path: &Path, threads: u32, context_tokens: u32) -> Command {
-    Command::Load(LoadRequest {
+fn load_with(path: &Path, threads: u32, context_tokens: u32) -> LoadRequest {
+    LoadRequest {
         path: path.to_path_buf(),
         gpu_layers: 0,
         device: None,
@@ -119,5 +128,5 @@ fn load_with(path: &Path, threads: u32, context_tokens: u32) -> Command {
         follow_cores: false,
         threads,
         kv_type: KvType::F16,
-    })
+    }
 }

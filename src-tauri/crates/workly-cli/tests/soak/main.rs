@@ -41,21 +41,21 @@ fn seed() -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn workers_that_die_at_random_moments_lose_nothing_and_leave_nothing() {
     let mut report = Report::new(seed());
-    deaths::run(&mut report, 18).await;
+    deaths::run(&mut report, 15).await;
     report.assert_clean();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn loading_again_and_again_holds_on_to_nothing() {
     let mut report = Report::new(seed());
-    loads::run(&mut report, 12).await;
+    loads::run(&mut report, 8).await;
     report.assert_clean();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_that_move_again_and_again_are_whole() {
     let mut report = Report::new(seed());
-    switches::run(&mut report, 8, Duration::ZERO).await;
+    switches::run(&mut report, 4, Duration::ZERO).await;
     report.assert_clean();
 }
 

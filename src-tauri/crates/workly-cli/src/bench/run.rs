@@ -45,7 +45,7 @@ pub(crate) struct Measured {
     pub(crate) switches: Vec<AnswerSwitch>,
     /// What followed from the deaths.
     pub(crate) deaths: Vec<AnswerSwitch>,
-    /// Milliseconds that each load on the GPU took that was not waited for by an answer.
+    /// Milliseconds that the first load took, the look at the card included.
     pub(crate) load_ms: f64,
     /// Milliseconds for each token of a stay on the GPU, and on the CPU.
     pub(crate) token_ms_gpu: Vec<f64>,

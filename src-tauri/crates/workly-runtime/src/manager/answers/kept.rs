@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use workly_core::chat::Message;
 
 use crate::cpu::{SHORT, available_memory};
-use crate::manager::switching::state_file::StateFile;
+use crate::manager::answers::state_file::StateFile;
 
 /// Most conversations.
 const MOST: usize = 10;

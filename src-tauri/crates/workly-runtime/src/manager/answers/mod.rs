@@ -7,6 +7,7 @@ mod answer;
 pub(crate) mod handover;
 mod kept;
 pub(crate) mod life;
+pub(crate) mod state_file;
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -26,8 +27,8 @@ pub use answer::random_seed;
 use handover::{Left, Parked, Released, Saved};
 use kept::{Checkpoints, Kept};
 use life::{Effect, Event, Heard, Life, WorkerId};
+use state_file::StateFile;
 
-use super::switching::state_file::StateFile;
 use super::workers::engine::{Engine, Resume};
 
 /// Most answers that are under way at a time.

@@ -7,10 +7,10 @@ use workly_core::profile::{Profile, ProfileChoice};
 use workly_core::switch_plan::{Situation, SwitchStrategy, strategy};
 use workly_core::why::{Notice, Why};
 
-use super::state_file::StateFile;
 use super::switch::{Arrival, Coming, EVACUATE_WITHIN, Stage, Switch};
 use crate::cpu::{available_memory, default_threads, step_down_threads};
 use crate::manager::answers::handover::Reason;
+use crate::manager::answers::state_file::StateFile;
 use crate::manager::task::Task;
 use crate::manager::workers::engine::Engine as _;
 

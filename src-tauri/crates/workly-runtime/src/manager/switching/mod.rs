@@ -8,5 +8,4 @@ pub(crate) mod arriving;
 pub(crate) mod beginning;
 pub(crate) mod recovery;
 pub(crate) mod retries;
-pub(crate) mod state_file;
 pub(crate) mod switch;

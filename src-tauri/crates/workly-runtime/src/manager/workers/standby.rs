@@ -10,7 +10,7 @@ use workly_engine::end::WorkerEnd;
 use super::engine::Engine as _;
 use super::startup::Running;
 use crate::cpu::{SHORT, available_memory, resident_memory};
-use crate::manager::switching::state_file::StateFile;
+use crate::manager::answers::state_file::StateFile;
 use crate::manager::switching::switch::{Arrival, Coming};
 
 /// Memory that must stay available beside a standby, bytes.
